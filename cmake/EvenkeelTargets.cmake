@@ -1,0 +1,33 @@
+# One folder = one library = one target. Includes are rooted at the repository: "partition/model/placement.h".
+
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE})
+endif()
+
+add_library(evenkeel_flags INTERFACE)
+target_compile_options(evenkeel_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual -Werror
+  -fstack-protector-strong)
+target_compile_definitions(evenkeel_flags INTERFACE
+  SPDLOG_FMT_EXTERNAL MSGPACK_NO_BOOST $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+target_include_directories(evenkeel_flags INTERFACE ${CMAKE_SOURCE_DIR})
+if(EVENKEEL_SANITIZE)
+  target_compile_options(evenkeel_flags INTERFACE -fsanitize=${EVENKEEL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(evenkeel_flags INTERFACE -fsanitize=${EVENKEEL_SANITIZE})
+endif()
+
+# evenkeel_library(NAME SOURCES a.cc ... [PUBLIC dep ...] [PRIVATE dep ...])
+function(evenkeel_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;PUBLIC;PRIVATE" ${ARGN})
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC evenkeel_flags ${ARG_PUBLIC} PRIVATE ${ARG_PRIVATE})
+endfunction()
+
+# evenkeel_program(NAME SOURCES a.cc ... LINK dep ...)
+function(evenkeel_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE evenkeel_flags ${ARG_LINK})
+  target_compile_definitions(${name} PRIVATE EVENKEEL_VERSION="${PROJECT_VERSION}")
+endfunction()

@@ -1,0 +1,41 @@
+#include "partition/model/cluster.h"
+
+#include <fmt/format.h>
+
+namespace evenkeel {
+namespace {
+
+/// Far above any expert-parallel group in use (the largest published is 320); bounds tables of GPUs x experts.
+constexpr std::size_t kGpusMax = 4096;
+
+Status validate_link(const Link& link, const char* tier) {
+  if (!(link.bandwidth_gb_per_s > 0) || link.bandwidth_gb_per_s > 1e6) {
+    return invalid_input(fmt::format("cluster: {} bandwidth is {} GB/s; give a number above 0 and at most 1e6", tier,
+                                     link.bandwidth_gb_per_s));
+  }
+  if (!(link.latency.count() >= 0) || link.latency.count() > 1e6) {
+    return invalid_input(
+        fmt::format("cluster: {} latency is {} us; give a number from 0 to 1e6", tier, link.latency.count()));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Cluster::validate() const {
+  if (gpus == 0 || gpus > kGpusMax) {
+    return invalid_input(fmt::format("cluster: gpus is {}; give 1 to {}", gpus, kGpusMax));
+  }
+  if (nodes == 0 || nodes > gpus) {
+    return invalid_input(fmt::format("cluster: nodes is {}; give 1 to {} (the number of GPUs)", nodes, gpus));
+  }
+  if (gpus % nodes != 0) {
+    return infeasible(fmt::format(
+        "cluster: {} GPUs do not divide over {} nodes; give a number of GPUs that is a multiple of the nodes", gpus,
+        nodes));
+  }
+  EVENKEEL_TRY_STATUS(validate_link(intra_node, "intra_node"));
+  return validate_link(inter_node, "inter_node");
+}
+
+}  // namespace evenkeel

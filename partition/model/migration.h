@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+#include "partition/model/id.h"
+#include "partition/model/placement.h"
+#include "partition/model/result.h"
+
+namespace evenkeel {
+
+/// One expert that a GPU must receive because it did not hold it before.
+struct ExpertCopy {
+  LayerId layer;
+  ExpertId expert;
+  /// A GPU that holds the expert in the old placement: of the same node where there is one, then the lowest number.
+  GpuId from;
+  GpuId to;
+  bool operator==(const ExpertCopy&) const = default;
+};
+
+/// The copies that turn one placement into the next, in order of layer, receiving GPU and slot.
+struct Migration {
+  std::vector<ExpertCopy> copies;
+  /// Share of all slots whose GPU did not hold that expert before.
+  double churn = 0;
+};
+
+/// Fails with kInvalidInput where the two placements are not of the same layers, experts and GPUs.
+[[nodiscard]] Result<Migration> migration(const Placement& from, const Placement& to);
+
+}  // namespace evenkeel

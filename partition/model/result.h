@@ -1,0 +1,54 @@
+#pragma once
+
+#include <string>
+#include <tl/expected.hpp>
+#include <utility>
+
+namespace evenkeel {
+
+/// What kind of failure an Error is. Programs map it to an exit code (docs/reference/cli.md).
+enum class ErrorCode {
+  kFailure,       ///< The environment failed: a file cannot be written, a peer is gone.
+  kInvalidInput,  ///< Usage or input that cannot be read as what it claims to be.
+  kInfeasible,    ///< Valid input for which no placement exists.
+};
+
+/// A failure the caller can act on. The message is one line that names the file, the field, the value seen and what
+/// would be accepted.
+struct Error {
+  ErrorCode code = ErrorCode::kFailure;
+  std::string message;
+};
+
+/// Value or Error; member names are those of std::expected, which replaces it with C++23.
+template <class T>
+using Result = tl::expected<T, Error>;
+
+/// Success without a value, or an Error.
+using Status = Result<void>;
+
+[[nodiscard]] inline tl::unexpected<Error> failure(std::string message) {
+  return tl::unexpected(Error{ErrorCode::kFailure, std::move(message)});
+}
+
+[[nodiscard]] inline tl::unexpected<Error> invalid_input(std::string message) {
+  return tl::unexpected(Error{ErrorCode::kInvalidInput, std::move(message)});
+}
+
+[[nodiscard]] inline tl::unexpected<Error> infeasible(std::string message) {
+  return tl::unexpected(Error{ErrorCode::kInfeasible, std::move(message)});
+}
+
+}  // namespace evenkeel
+
+/// Evaluates `expression` (a Result), returns its error from the enclosing function, or binds its value to `name`.
+#define EVENKEEL_TRY(name, expression)                                             \
+  auto name##_or_error = (expression);                                             \
+  if (!name##_or_error) return tl::unexpected(std::move(name##_or_error).error()); \
+  auto& name = *name##_or_error
+
+/// As EVENKEEL_TRY, for a Status.
+#define EVENKEEL_TRY_STATUS(expression)                                             \
+  do {                                                                              \
+    if (auto status = (expression); !status) return tl::unexpected(status.error()); \
+  } while (false)
