@@ -37,7 +37,8 @@ struct ReadOptions {
 [[nodiscard]] Result<Trace> read_trace(const std::filesystem::path& path, const ReadOptions& options = {});
 
 /// Several recordings of one model as one, in the order given. Fails with kInvalidInput where shapes differ.
-[[nodiscard]] Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths, const ReadOptions& options = {});
+[[nodiscard]] Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths,
+                                        const ReadOptions& options = {});
 
 /// Adds up the given sequences (ascending numbers) into a routing profile of one window, with their token paths.
 /// Loads-only traces have no sequences: pass none and all windows are taken.

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "partition/model/result.h"
+
+namespace evenkeel {
+
+/// Parses a whole JSON file of at most 1 GiB. Fails with kInvalidInput, naming file and byte.
+[[nodiscard]] Result<nlohmann::json> read_json(const std::filesystem::path& path);
+
+/// A value as messages show it: cut to 40 characters, lists and objects by their size.
+[[nodiscard]] std::string brief(const nlohmann::json& value);
+
+}  // namespace evenkeel
