@@ -1,0 +1,157 @@
+#include "partition/cost/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "partition/cost/serving.h"
+#include "partition/model/migration.h"
+
+namespace evenkeel {
+namespace {
+
+Status check_shapes(const RoutingProfile& profile, const Placement& placement, const Cluster& cluster) {
+  if (!std::ranges::equal(profile.shape.layer_ids, placement.layer_ids()) ||
+      profile.shape.experts != placement.experts()) {
+    return invalid_input(
+        fmt::format("the placement has {} layers of {} experts but the trace {} of {}; give a placement of this model",
+                    placement.layers(), placement.experts(), profile.shape.layers(), profile.shape.experts));
+  }
+  if (placement.gpus() != cluster.gpus || placement.nodes() != cluster.nodes) {
+    return invalid_input(
+        fmt::format("the placement is for {} GPUs on {} nodes but the cluster has {} on {}; give the cluster it is for",
+                    placement.gpus(), placement.nodes(), cluster.gpus, cluster.nodes));
+  }
+  return {};
+}
+
+void measure_load(const Grid<std::uint64_t>& load_tokens, const Placement& placement, Metrics& metrics) {
+  const Grid<double> gpu_load = gpu_load_tokens(load_tokens, placement);
+  std::size_t loaded = 0;
+  double mean_sum = 0;
+  double max_sum = 0;
+  for (std::size_t layer = 0; layer < gpu_load.rows(); ++layer) {
+    const auto row = gpu_load[layer];
+    const double max = *std::max_element(row.begin(), row.end());
+    const double mean = std::accumulate(row.begin(), row.end(), 0.0) / static_cast<double>(row.size());
+    metrics.imbalance_by_layer.push_back(mean > 0 ? max / mean : 0.0);
+    if (mean == 0) continue;
+    ++loaded;
+    mean_sum += mean;
+    max_sum += max;
+    metrics.imbalance_mean += max / mean;
+    metrics.imbalance_worst = std::max(metrics.imbalance_worst, max / mean);
+    metrics.sglang_balancedness += mean / max;
+    metrics.trtllm_imbalance += (max - mean) / mean;
+  }
+  if (loaded == 0) return;
+  metrics.imbalance_mean /= static_cast<double>(loaded);
+  metrics.sglang_balancedness /= static_cast<double>(loaded);
+  metrics.trtllm_imbalance /= static_cast<double>(loaded);
+  metrics.vllm_balancedness = mean_sum / max_sum;
+  metrics.ascend_par = metrics.imbalance_mean;
+}
+
+/// Sums over the tokens of a profile that the communication metrics are ratios of.
+struct PathSums {
+  double same_gpu = 0, same_node = 0, pairs = 0;
+  double gpus_touched = 0, nodes_touched = 0, token_rounds = 0;
+};
+
+PathSums sum_paths(const TokenPaths& paths, const Placement& placement) {
+  const ServingTable table(placement);
+  TokenSpread spread(table, placement.gpus(), placement.nodes());
+  TokenSpread previous(table, placement.gpus(), placement.nodes());
+  PathSums sums;
+  for (std::size_t token = 0; token < paths.tokens(); ++token) {
+    for (std::size_t round = 0; round < paths.rounds(); ++round) {
+      std::swap(spread, previous);
+      spread.assign(paths.layer_of_round[round], paths.chosen(token, round));
+      if (spread.experts() == 0) continue;
+      const auto sum = [](std::span<const double> values) {
+        return std::accumulate(values.begin(), values.end(), 0.0);
+      };
+      sums.gpus_touched += sum(spread.gpu_touched());
+      sums.nodes_touched += sum(spread.node_touched());
+      sums.token_rounds += 1;
+      if (round == 0 || previous.experts() == 0) continue;
+      const auto dot = [](std::span<const double> a, std::span<const double> b) {
+        return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+      };
+      sums.same_gpu += dot(previous.gpu_share(), spread.gpu_share());
+      sums.same_node += dot(previous.node_share(), spread.node_share());
+      sums.pairs += 1;
+    }
+  }
+  return sums;
+}
+
+std::size_t duplicate_slots(const Placement& placement) {
+  std::size_t duplicates = 0;
+  for (std::size_t layer = 0; layer < placement.layers(); ++layer) {
+    for (std::size_t gpu = 0; gpu < placement.gpus(); ++gpu) {
+      const auto hosted = placement.hosted(LayerId(layer), GpuId(gpu));
+      for (auto slot = hosted.begin(); slot != hosted.end(); ++slot) {
+        if (std::find(hosted.begin(), slot, *slot) != slot) ++duplicates;
+      }
+    }
+  }
+  return duplicates;
+}
+
+Status measure_migration(const Placement& from, const Placement& to, const StepTimeModel& model, Metrics& metrics) {
+  EVENKEEL_TRY(moves, migration(from, to));
+  std::vector<std::size_t> sent(to.gpus()), received(to.gpus());
+  for (const ExpertCopy& copy : moves.copies) {
+    ++sent[copy.from.index()];
+    ++received[copy.to.index()];
+  }
+  metrics.churn = moves.churn;
+  metrics.moved_bytes = static_cast<double>(moves.copies.size()) * model.expert_bytes;
+  metrics.rounds =
+      std::max(*std::max_element(sent.begin(), sent.end()), *std::max_element(received.begin(), received.end()));
+  return {};
+}
+
+}  // namespace
+
+Grid<double> gpu_load_tokens(const Grid<std::uint64_t>& load_tokens, const Placement& placement) {
+  Grid<double> load(placement.layers(), placement.gpus());
+  for (std::size_t layer = 0; layer < placement.layers(); ++layer) {
+    const auto row = placement.row(LayerId(layer));
+    for (std::size_t slot = 0; slot < row.size(); ++slot) {
+      load(layer, placement.gpu_of(SlotId(slot)).index()) +=
+          static_cast<double>(load_tokens(layer, row[slot])) * placement.share(LayerId(layer), SlotId(slot));
+    }
+  }
+  return load;
+}
+
+Result<Metrics> measure(const RoutingProfile& profile, const Placement& placement, const Cluster& cluster,
+                        const StepTimeModel& model, Comm comm, const Placement* from) {
+  EVENKEEL_TRY_STATUS(check_shapes(profile, placement, cluster));
+  Metrics metrics;
+  measure_load(profile.total_load(), placement, metrics);
+  metrics.duplicate_slots = duplicate_slots(placement);
+  std::vector<LayerTraffic> traffic;
+  if (!profile.paths.empty()) {
+    const PathSums sums = sum_paths(profile.paths, placement);
+    if (sums.pairs > 0) {
+      metrics.same_gpu_share = sums.same_gpu / sums.pairs;
+      metrics.same_node_share = sums.same_node / sums.pairs;
+    }
+    if (sums.token_rounds > 0) {
+      metrics.gpus_touched = sums.gpus_touched / sums.token_rounds;
+      metrics.nodes_touched = sums.nodes_touched / sums.token_rounds;
+    }
+    traffic = layer_traffic(profile, placement, cluster, model, comm);
+    metrics.busiest_gpu_bytes = 0;
+    for (const LayerTraffic& round : traffic) *metrics.busiest_gpu_bytes += round.busiest_gpu_bytes;
+  }
+  metrics.step_time_seconds = step_time(profile, placement, cluster, model, traffic).count();
+  if (from != nullptr) EVENKEEL_TRY_STATUS(measure_migration(*from, placement, model, metrics));
+  return metrics;
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,136 @@
+#include "partition/cost/step_time.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "partition/cost/metrics.h"
+#include "partition/cost/serving.h"
+
+namespace evenkeel {
+namespace {
+
+/// Bytes in and out of each GPU on each tier, in one round.
+class Ledger {
+ public:
+  explicit Ledger(const Cluster& cluster)
+      : gpus_per_node_(cluster.gpus_per_node()), bytes_{Grid<double>(2, cluster.gpus), Grid<double>(2, cluster.gpus)} {}
+
+  /// Moves a token's `bytes` between `end` and every GPU it touches: once to each other node, to the GPU of `end`'s
+  /// rank there, and on to that node's GPUs (hierarchical all-to-all, as DeepEP's). `outward`: from `end`, else back to
+  /// it.
+  void add(std::size_t end, const TokenSpread& spread, double bytes, bool outward) {
+    const std::size_t end_node = end / gpus_per_node_;
+    for (std::size_t node = 0; node < spread.node_touched().size(); ++node) {
+      const std::size_t gate = node * gpus_per_node_ + end % gpus_per_node_;
+      if (node != end_node) transfer(kInter, end, gate, bytes * spread.node_touched()[node], outward);
+      for (std::size_t gpu = node * gpus_per_node_; gpu < (node + 1) * gpus_per_node_; ++gpu) {
+        if (gpu != gate) transfer(kIntra, gate, gpu, bytes * spread.gpu_touched()[gpu], outward);
+      }
+    }
+  }
+
+  [[nodiscard]] LayerTraffic busiest(double scale) const {
+    LayerTraffic traffic;
+    for (std::size_t gpu = 0; gpu < bytes_[kIntra].cols(); ++gpu) {
+      const auto larger = [&](std::size_t tier) {
+        return std::max(bytes_[tier](kOut, gpu), bytes_[tier](kIn, gpu)) * scale;
+      };
+      traffic.intra_node_bytes = std::max(traffic.intra_node_bytes, larger(kIntra));
+      traffic.inter_node_bytes = std::max(traffic.inter_node_bytes, larger(kInter));
+      const auto both = [&](std::size_t direction) {
+        return (bytes_[kIntra](direction, gpu) + bytes_[kInter](direction, gpu)) * scale;
+      };
+      traffic.busiest_gpu_bytes = std::max({traffic.busiest_gpu_bytes, both(kOut), both(kIn)});
+    }
+    return traffic;
+  }
+
+ private:
+  static constexpr std::size_t kIntra = 0, kInter = 1, kOut = 0, kIn = 1;
+
+  void transfer(std::size_t tier, std::size_t near, std::size_t far, double bytes, bool outward) {
+    bytes_[tier](outward ? kOut : kIn, near) += bytes;
+    bytes_[tier](outward ? kIn : kOut, far) += bytes;
+  }
+
+  std::size_t gpus_per_node_;
+  Grid<double> bytes_[2];
+};
+
+std::optional<std::size_t> first_expert_gpu(const ServingTable& table, std::size_t layer,
+                                            std::span<const ExpertIndex> chosen, std::size_t token) {
+  const auto first = std::ranges::find_if(chosen, [](ExpertIndex expert) { return expert != kNoExpert; });
+  if (first == chosen.end()) return std::nullopt;
+  const auto serving = table.of(layer, *first);
+  return serving[token % serving.size()].gpu;
+}
+
+/// Assignments of a token to experts in a layer, on average.
+double experts_per_token(const RoutingProfile& profile, std::uint64_t layer_load) {
+  // Loads alone do not tell the top-k; 8 is that of DeepSeek-V3, whose figures are the model's other defaults.
+  if (profile.paths.empty()) return 8.0;
+  return static_cast<double>(layer_load) / static_cast<double>(profile.paths.tokens());
+}
+
+}  // namespace
+
+std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Placement& placement,
+                                        const Cluster& cluster, const StepTimeModel& model, Comm comm) {
+  const TokenPaths& paths = profile.paths;
+  const ServingTable table(placement);
+  TokenSpread spread(table, cluster.gpus, cluster.nodes);
+  std::vector<Ledger> ledger(paths.rounds(), Ledger(cluster));
+  for (std::size_t sequence = 0; sequence < paths.sequences(); ++sequence) {
+    for (std::size_t token = paths.sequence_start[sequence]; token < paths.sequence_start[sequence + 1]; ++token) {
+      std::size_t at = sequence % cluster.gpus;
+      for (std::size_t round = 0; round < paths.rounds(); ++round) {
+        const std::size_t layer = paths.layer_of_round[round];
+        spread.assign(layer, paths.chosen(token, round));
+        if (spread.experts() == 0) continue;
+        ledger[round].add(at, spread, model.dispatch_bytes, true);
+        if (comm == Comm::kResident) {
+          at = first_expert_gpu(table, layer, paths.chosen(token, round), token).value_or(at);
+        }
+        ledger[round].add(at, spread, model.combine_bytes, false);
+      }
+    }
+  }
+  const double scale =
+      static_cast<double>(model.batch_tokens) / static_cast<double>(std::max<std::size_t>(1, paths.tokens()));
+  std::vector<LayerTraffic> traffic;
+  for (const Ledger& round : ledger) traffic.push_back(round.busiest(scale));
+  return traffic;
+}
+
+std::chrono::duration<double> step_time(const RoutingProfile& profile, const Placement& placement,
+                                        const Cluster& cluster, const StepTimeModel& model,
+                                        const std::vector<LayerTraffic>& traffic) {
+  const Grid<std::uint64_t> load = profile.total_load();
+  const auto batch = static_cast<double>(model.batch_tokens);
+  std::chrono::duration<double> total{0};
+  for (std::size_t layer = 0; layer < load.rows(); ++layer) {
+    const std::uint64_t layer_load = std::accumulate(load[layer].begin(), load[layer].end(), std::uint64_t{0});
+    if (layer_load == 0) continue;
+    const double per_token = experts_per_token(profile, layer_load) / static_cast<double>(layer_load);
+    std::vector<std::chrono::duration<double>> gpu_time(placement.gpus());
+    const auto row = placement.row(LayerId(layer));
+    for (std::size_t slot = 0; slot < row.size(); ++slot) {
+      const double share = placement.share(LayerId(layer), SlotId(slot));
+      const double chance = std::min(1.0, static_cast<double>(load(layer, row[slot])) * per_token * share);
+      gpu_time[placement.gpu_of(SlotId(slot)).index()] +=
+          model.compute_per_token * (batch * chance) + model.compute_per_expert * (1.0 - std::pow(1.0 - chance, batch));
+    }
+    total += *std::max_element(gpu_time.begin(), gpu_time.end());
+  }
+  for (const LayerTraffic& round : traffic) {
+    const std::chrono::duration<double> intra{round.intra_node_bytes / (cluster.intra_node.bandwidth_gb_per_s * 1e9)};
+    const std::chrono::duration<double> inter{round.inter_node_bytes / (cluster.inter_node.bandwidth_gb_per_s * 1e9)};
+    if (round.busiest_gpu_bytes == 0) continue;
+    total += std::max(intra, inter);
+    total += round.inter_node_bytes > 0 ? cluster.inter_node.latency : cluster.intra_node.latency;
+  }
+  return total;
+}
+
+}  // namespace evenkeel

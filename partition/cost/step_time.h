@@ -1,0 +1,56 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "partition/model/cluster.h"
+#include "partition/model/placement.h"
+#include "partition/model/routing_profile.h"
+
+namespace evenkeel {
+
+/// Which way tokens travel between layers.
+enum class Comm {
+  kResident,  ///< A token stays where its first expert ran and hops to its next experts' GPUs (ExFlow, MoETuner).
+  kDispatch,  ///< A token returns to its home rank after each layer (Megatron, DeepEP, vLLM, SGLang, TensorRT-LLM).
+};
+
+/// Constants of the step-time model. Defaults are DeepSeek-V3 in FP8 on H100: an expert has 3 x 7168 x 2048 weights
+/// (arXiv 2412.19437, section 4.2); 3.35 TB/s of HBM3 and half of 1,979 TFLOP/s dense FP8 (NVIDIA H100 SXM data sheet).
+struct StepTimeModel {
+  /// Tokens of one step over all ranks.
+  std::size_t batch_tokens = 8192;
+  /// c: computing one token in one expert, 6 x 7168 x 2048 flop at half of the peak.
+  std::chrono::duration<double, std::micro> compute_per_token{0.09};
+  /// a: an expert that is touched at all reads its weights from memory once.
+  std::chrono::duration<double, std::micro> compute_per_expert{13.0};
+  /// Bytes of one expert: what a migration moves.
+  double expert_bytes = 44e6;
+  /// Bytes a token sends to each GPU it is dispatched to, one byte a hidden unit.
+  double dispatch_bytes = 7168;
+  /// Bytes it gets back, two bytes a hidden unit.
+  double combine_bytes = 14336;
+};
+
+/// Traffic of one step of `batch_tokens` in one layer: the busiest GPU's bytes a tier, the larger of in and out.
+struct LayerTraffic {
+  double intra_node_bytes = 0;
+  double inter_node_bytes = 0;
+  /// Both tiers together, of the GPU with the largest sum.
+  double busiest_gpu_bytes = 0;
+};
+
+/// Busiest GPU's traffic [rounds]. A replica is chosen by the expected value of the even (or stated) split. Tokens
+/// start on their home rank, sequence number modulo GPUs where the trace names none; resident tokens move on with their
+/// first expert, and a round without a real expert passes the GPU on. Needs token paths.
+[[nodiscard]] std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Placement& placement,
+                                                      const Cluster& cluster, const StepTimeModel& model, Comm comm);
+
+/// Modelled time of one step: sum over layers of the slowest GPU's compute (c tokens + a touched experts) and, where
+/// `traffic` is given, over rounds of the busiest GPU's transfer (worst tier) and that tier's latency.
+[[nodiscard]] std::chrono::duration<double> step_time(const RoutingProfile& profile, const Placement& placement,
+                                                      const Cluster& cluster, const StepTimeModel& model,
+                                                      const std::vector<LayerTraffic>& traffic);
+
+}  // namespace evenkeel

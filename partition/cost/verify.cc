@@ -1,0 +1,90 @@
+#include "partition/cost/verify.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+namespace evenkeel {
+namespace {
+
+/// Rounding of the even split of loads into shares, relative to a layer's mean GPU load.
+constexpr double kRounding = 1e-9;
+
+Status verify_layer(const Placement& placement, const Placement::Fields& fields, std::size_t layer) {
+  std::map<int, double> share_of_expert;
+  std::set<std::pair<std::size_t, int>> seen;
+  for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
+    const int expert = fields.expert_of_slot(layer, slot);
+    const std::size_t gpu = slot / (fields.expert_of_slot.cols() / fields.slots_of_gpu.size());
+    if (!seen.insert({gpu, expert}).second) {
+      return failure(
+          fmt::format("verifier: layer {} has expert {} twice on GPU {}", fields.layer_ids[layer], expert, gpu));
+    }
+    share_of_expert[expert] += placement.share(LayerId(layer), SlotId(slot));
+  }
+  if (share_of_expert.size() != fields.experts ||
+      share_of_expert.rbegin()->first != static_cast<int>(fields.experts) - 1) {
+    return failure(fmt::format("verifier: layer {} places {} of {} experts", fields.layer_ids[layer],
+                               share_of_expert.size(), fields.experts));
+  }
+  for (const auto& [expert, share] : share_of_expert) {
+    if (share < 1.0 - kRounding || share > 1.0 + kRounding) {
+      return failure(
+          fmt::format("verifier: layer {} serves {} of expert {}'s tokens", fields.layer_ids[layer], share, expert));
+    }
+  }
+  return {};
+}
+
+Status verify_load(const Placement& placement, const RoutingProfile& profile, std::size_t layer, double cap_ratio) {
+  const auto& fields = placement.fields();
+  std::map<std::size_t, double> load_of_gpu;
+  double total = 0;
+  for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
+    double tokens = 0;
+    for (const LoadWindow& window : profile.windows)
+      tokens += static_cast<double>(window.load_tokens(layer, fields.expert_of_slot(layer, slot)));
+    tokens *= placement.share(LayerId(layer), SlotId(slot));
+    load_of_gpu[slot / (fields.expert_of_slot.cols() / fields.slots_of_gpu.size())] += tokens;
+    total += tokens;
+  }
+  const double mean = total / static_cast<double>(fields.slots_of_gpu.size());
+  for (const auto& [gpu, tokens] : load_of_gpu) {
+    if (tokens > mean * (cap_ratio + kRounding)) {
+      return failure(fmt::format("verifier: layer {} GPU {} carries {} times the mean load; the cap is {}",
+                                 fields.layer_ids[layer], gpu, tokens / mean, cap_ratio));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Status verify(const Placement& placement, const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
+              std::span<const double> z_star, double load_slack_ratio) {
+  const auto& fields = placement.fields();
+  if (fields.layer_ids != profile.shape.layer_ids || fields.experts != profile.shape.experts) {
+    return failure("verifier: the placement is not of the profile's model");
+  }
+  if (fields.slots_of_gpu.size() != cluster.gpus || fields.nodes != cluster.nodes ||
+      fields.expert_of_slot.cols() != fields.experts + redundant) {
+    return failure(fmt::format("verifier: {} slots on {} GPUs and {} nodes; asked for were {} on {} and {}",
+                               fields.expert_of_slot.cols(), fields.slots_of_gpu.size(), fields.nodes,
+                               fields.experts + redundant, cluster.gpus, cluster.nodes));
+  }
+  for (std::size_t gpu = 0; gpu < fields.slots_of_gpu.size(); ++gpu) {
+    if (fields.slots_of_gpu[gpu] * cluster.gpus != fields.expert_of_slot.cols()) {
+      return failure(fmt::format("verifier: GPU {} has {} of {} slots", gpu, fields.slots_of_gpu[gpu],
+                                 fields.expert_of_slot.cols()));
+    }
+  }
+  for (std::size_t layer = 0; layer < fields.layer_ids.size(); ++layer) {
+    EVENKEEL_TRY_STATUS(verify_layer(placement, fields, layer));
+    if (!z_star.empty())
+      EVENKEEL_TRY_STATUS(verify_load(placement, profile, layer, z_star[layer] * (1.0 + load_slack_ratio)));
+  }
+  return {};
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <span>
+
+#include "partition/model/cluster.h"
+#include "partition/model/placement.h"
+#include "partition/model/routing_profile.h"
+
+namespace evenkeel {
+
+/// Checks a placement of ours against the problem it answers, with code of its own and nothing of the solver's: shape
+/// and slots as asked, every expert placed, none twice on a GPU, shares that add up, and every layer's largest GPU load
+/// at most (1 + load_slack_ratio) times z_star (ratio to the layer's mean [layers]; empty: no cap).
+/// Fails with kFailure, naming the first violation; that is a bug of the solver.
+[[nodiscard]] Status verify(const Placement& placement, const RoutingProfile& profile, const Cluster& cluster,
+                            std::size_t redundant, std::span<const double> z_star, double load_slack_ratio);
+
+}  // namespace evenkeel

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "partition/model/cluster.h"
+#include "partition/model/grid.h"
+#include "partition/model/id.h"
+#include "partition/model/placement.h"
+#include "partition/model/routing_profile.h"
+
+namespace evenkeel {
+
+/// Load units in one token. A multiple of 1 to 16, so that the even split of an expert over up to 16 replicas stays a
+/// whole number and sums of loads are exact.
+inline constexpr std::int64_t kLoadUnitsPerToken = 720720;
+
+/// GPU of an item, as bulk tables store it.
+using GpuIndex = std::uint16_t;
+
+/// Which GPU each item of each layer is on [layers, items].
+using Assignment = Grid<GpuIndex>;
+
+/// Traffic between the items of a layer and those of a neighbouring one.
+struct Neighbour {
+  std::size_t layer;
+  /// Share of the layer pair's tokens that go between two items, in either direction [items here, items there].
+  Grid<float> traffic;
+};
+
+/// The placement problem as solvers see it. An item is one copy of an expert; each layer has as many items as slots,
+/// and every GPU takes the same number of each layer's. Replicas split an expert's load and traffic evenly.
+struct Instance {
+  std::size_t gpus = 1;
+  std::size_t nodes = 1;
+  std::size_t experts = 0;
+  std::vector<int> layer_ids;
+  /// Expert of each item [layers, items]; copies of one expert are neighbours.
+  Grid<ExpertIndex> expert_of_item;
+  /// [layers, items]
+  Grid<std::int64_t> load_units;
+  /// Layers that each layer exchanges tokens with [layers]; empty lists without token paths.
+  std::vector<std::vector<Neighbour>> neighbours;
+  /// Pairs of neighbouring rounds: what the shares of traffic add up to.
+  std::size_t round_pairs = 0;
+  /// Traffic a token keeps off the network by staying on a GPU, beyond staying on its node: q with several nodes,
+  /// else 1.
+  double gpu_gain = 1.0;
+  /// Traffic it keeps off the network by staying on its node: 1 - q with several nodes, else 0.
+  double node_gain = 0.0;
+
+  [[nodiscard]] std::size_t layers() const { return expert_of_item.rows(); }
+  [[nodiscard]] std::size_t items() const { return expert_of_item.cols(); }
+  [[nodiscard]] std::size_t slots_per_gpu() const { return items() / gpus; }
+  [[nodiscard]] std::size_t gpus_per_node() const { return gpus / nodes; }
+  [[nodiscard]] std::size_t node_of(std::size_t gpu) const { return gpu / gpus_per_node(); }
+  [[nodiscard]] bool has_replicas() const { return items() != experts; }
+  [[nodiscard]] bool has_traffic() const { return round_pairs != 0; }
+};
+
+/// Copies of each expert [layers, experts]: each spare slot goes to the expert with the largest load a copy (the greedy
+/// rule of EPLB), but never beyond one copy a GPU. Ties by expert number.
+[[nodiscard]] Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::size_t redundant,
+                                                std::size_t gpus);
+
+/// Fails with kInfeasible where the slots do not divide over the GPUs or an expert would need two copies on a GPU.
+[[nodiscard]] Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster,
+                                             std::size_t redundant);
+
+/// The placement an assignment stands for; experts of a GPU in ascending order.
+[[nodiscard]] Placement to_placement(const Instance& instance, const Assignment& assignment);
+
+/// Load of each GPU in a layer [gpus], in load units.
+[[nodiscard]] std::vector<std::int64_t> gpu_load_units(const Instance& instance, const Assignment& assignment,
+                                                       std::size_t layer);
+
+/// Step 2's objective for resident communication: over all round pairs, the share of tokens that leave their node, plus
+/// q times the share that leave their GPU only (with one node: the share that leave their GPU).
+[[nodiscard]] double resident_communication(const Instance& instance, const Assignment& assignment);
+
+}  // namespace evenkeel
