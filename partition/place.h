@@ -73,8 +73,8 @@ struct Solution {
   Placement placement;
   SolveStatus status = SolveStatus::kOk;
   double solve_seconds = 0;
-  Certificate certificate;
-  std::vector<StageReport> stages;
+  Certificate certificate{};
+  std::vector<StageReport> stages{};
 };
 
 /// Called with the name of each stage as it starts.

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "partition/cost/serving.h"
+#include "partition/cost/path_sums.h"
 #include "partition/model/migration.h"
 
 namespace evenkeel {
@@ -53,38 +53,21 @@ void measure_load(const Grid<std::uint64_t>& load_tokens, const Placement& place
   metrics.ascend_par = metrics.imbalance_mean;
 }
 
-/// Sums over the tokens of a profile that the communication metrics are ratios of.
-struct PathSums {
-  double same_gpu = 0, same_node = 0, pairs = 0;
-  double gpus_touched = 0, nodes_touched = 0, token_rounds = 0;
-};
-
-PathSums sum_paths(const TokenPaths& paths, const Placement& placement) {
-  const ServingTable table(placement);
-  TokenSpread spread(table, placement.gpus(), placement.nodes());
-  TokenSpread previous(table, placement.gpus(), placement.nodes());
-  PathSums sums;
-  for (std::size_t token = 0; token < paths.tokens(); ++token) {
-    for (std::size_t round = 0; round < paths.rounds(); ++round) {
-      std::swap(spread, previous);
-      spread.assign(paths.layer_of_round[round], paths.chosen(token, round));
-      if (spread.experts() == 0) continue;
-      const auto sum = [](std::span<const double> values) {
-        return std::accumulate(values.begin(), values.end(), 0.0);
-      };
-      sums.gpus_touched += sum(spread.gpu_touched());
-      sums.nodes_touched += sum(spread.node_touched());
-      sums.token_rounds += 1;
-      if (round == 0 || previous.experts() == 0) continue;
-      const auto dot = [](std::span<const double> a, std::span<const double> b) {
-        return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
-      };
-      sums.same_gpu += dot(previous.gpu_share(), spread.gpu_share());
-      sums.same_node += dot(previous.node_share(), spread.node_share());
-      sums.pairs += 1;
-    }
+void measure_communication(const PathSums& sums, Metrics& metrics) {
+  RoundPairSums all;
+  for (const RoundPairSums& pair : sums.round_pairs) {
+    all.same_gpu_tokens += pair.same_gpu_tokens;
+    all.same_node_tokens += pair.same_node_tokens;
+    all.tokens += pair.tokens;
   }
-  return sums;
+  if (all.tokens > 0) {
+    metrics.same_gpu_share = all.same_gpu_tokens / all.tokens;
+    metrics.same_node_share = all.same_node_tokens / all.tokens;
+  }
+  if (sums.token_rounds > 0) {
+    metrics.gpus_touched = sums.gpus_touched / sums.token_rounds;
+    metrics.nodes_touched = sums.nodes_touched / sums.token_rounds;
+  }
 }
 
 std::size_t duplicate_slots(const Placement& placement) {
@@ -136,15 +119,7 @@ Result<Metrics> measure(const RoutingProfile& profile, const Placement& placemen
   metrics.duplicate_slots = duplicate_slots(placement);
   std::vector<LayerTraffic> traffic;
   if (!profile.paths.empty()) {
-    const PathSums sums = sum_paths(profile.paths, placement);
-    if (sums.pairs > 0) {
-      metrics.same_gpu_share = sums.same_gpu / sums.pairs;
-      metrics.same_node_share = sums.same_node / sums.pairs;
-    }
-    if (sums.token_rounds > 0) {
-      metrics.gpus_touched = sums.gpus_touched / sums.token_rounds;
-      metrics.nodes_touched = sums.nodes_touched / sums.token_rounds;
-    }
+    measure_communication(sum_paths(profile.paths, placement), metrics);
     traffic = layer_traffic(profile, placement, cluster, model, comm);
     metrics.busiest_gpu_bytes = 0;
     for (const LayerTraffic& round : traffic) *metrics.busiest_gpu_bytes += round.busiest_gpu_bytes;

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "partition/model/instance.h"
+
+namespace evenkeel {
+
+/// Largest processing time first: each item of each layer, heaviest first, to the least loaded GPU that has a free slot
+/// and no copy of its expert. Ties by item, then GPU number. Deterministic; items x GPUs a layer.
+[[nodiscard]] Assignment lpt_assignment(const Instance& instance);
+
+}  // namespace evenkeel
