@@ -150,7 +150,7 @@ Status read_layers(const std::string& path, const NpzArchive& archive, std::size
 }
 
 Status read_labels(const std::string& path, const NpzArchive& archive, Trace& trace) {
-  const std::size_t sequences = trace.sequences();
+  const std::size_t sequences = trace.paths.sequence_start.size() - 1;
   const auto check_count = [&](std::string_view name, std::size_t count) -> Status {
     if (count == sequences) return {};
     return invalid_input(

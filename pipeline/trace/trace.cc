@@ -36,7 +36,8 @@ void append(const Trace& next, Trace& all) {
           ? 0
           : *std::max_element(all.window_of_sequence.begin(), all.window_of_sequence.end()) + 1;
   all.shape.experts = std::max(all.shape.experts, next.shape.experts);
-  if (all.window_of_sequence.size() == all.sequences() && next.window_of_sequence.size() == next.sequences()) {
+  if (!all.paths.empty() && all.window_of_sequence.size() == all.sequences() &&
+      next.window_of_sequence.size() == next.sequences()) {
     for (const std::uint32_t window : next.window_of_sequence) all.window_of_sequence.push_back(windows + window);
   } else {
     all.window_of_sequence.clear();
@@ -101,7 +102,11 @@ Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths, const
 }
 
 RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& sequences) {
-  if (trace.paths.empty()) return {trace.shape, trace.load_windows, {}};
+  if (trace.paths.empty()) {
+    RoutingProfile loads{trace.shape, {}, {}};
+    for (const std::size_t window : sequences) loads.windows.push_back(trace.load_windows[window]);
+    return loads;
+  }
   const TokenPaths& all = trace.paths;
   TokenPaths paths{all.top_k, all.layer_of_round, {}, {0}};
   Grid<std::uint64_t> load(trace.shape.layers(), trace.shape.experts);

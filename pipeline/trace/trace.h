@@ -24,7 +24,8 @@ struct Trace {
   /// Loads-only input: one entry a window. Empty where there are token paths (loads derive from them).
   std::vector<LoadWindow> load_windows;
 
-  [[nodiscard]] std::size_t sequences() const { return paths.sequences(); }
+  /// What a hold-out splits: sequences, or windows where there are loads alone.
+  [[nodiscard]] std::size_t sequences() const { return paths.empty() ? load_windows.size() : paths.sequences(); }
 };
 
 struct ReadOptions {
@@ -40,8 +41,8 @@ struct ReadOptions {
 [[nodiscard]] Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths,
                                         const ReadOptions& options = {});
 
-/// Adds up the given sequences (ascending numbers) into a routing profile of one window, with their token paths.
-/// Loads-only traces have no sequences: pass none and all windows are taken.
+/// Adds up the given sequences (ascending numbers) into a routing profile of one window, with their token paths; of a
+/// loads-only trace the given windows as they are.
 [[nodiscard]] RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& sequences);
 /// As above, of the whole trace.
 [[nodiscard]] RoutingProfile profile_of(const Trace& trace);

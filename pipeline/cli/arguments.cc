@@ -1,0 +1,117 @@
+#include "pipeline/cli/arguments.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "pipeline/config/cluster_file.h"
+#include "pipeline/config/nearest.h"
+
+namespace evenkeel {
+
+void InputArguments::add_to(CLI::App& command) {
+  command.add_option("TRACE", traces, "Recorded routing: native NPZ or SGLang's JSON counts; several are read as one")
+      ->required();
+  add_setting(command, "--experts", experts,
+              "Experts of a layer, where the trace does not tell; default: largest id + 1")
+      ->check(CLI::Range(std::size_t{1}, kExpertsMax));
+}
+
+Trace InputArguments::read() const { return value_or_exit(read_traces(traces, {experts})); }
+
+void ClusterArguments::add_to(CLI::App& command) {
+  auto* const cluster = add_setting(command, "--cluster", file, "YAML file of the cluster (docs/reference/config.md)");
+  auto* const gpu_count = add_setting(command, "--gpus", gpus, "GPUs, instead of --cluster");
+  add_setting(command, "--nodes", nodes, "Nodes the GPUs are spread over; default 1")
+      ->needs(gpu_count)
+      ->excludes(cluster);
+  gpu_count->excludes(cluster);
+}
+
+Cluster ClusterArguments::read() const {
+  if (file) return value_or_exit(read_cluster(*file));
+  if (!gpus)
+    throw CommandError{{ErrorCode::kInvalidInput, "no cluster is given; pass --gpus N [--nodes M] or --cluster FILE"}};
+  Cluster cluster;
+  cluster.gpus = *gpus;
+  cluster.nodes = nodes.value_or(1);
+  ok_or_exit(cluster.validate());
+  return cluster;
+}
+
+void ModelArguments::add_to(CLI::App& command) {
+  add_setting(command, "--comm", comm_name, "Which way tokens travel in the step-time model: resident or dispatch")
+      ->check(CLI::IsMember({"resident", "dispatch"}))
+      ->capture_default_str();
+  add_setting(command, "--batch-tokens", step_time.batch_tokens, "Tokens of one modelled step, all ranks together")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 40))
+      ->capture_default_str();
+}
+
+void SolveArguments::add_to(CLI::App& command) {
+  add_setting(command, "--redundant", options.redundant, "Spare slots a layer, over all GPUs")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 24))
+      ->capture_default_str();
+  add_setting(command, "--groups", options.groups, "Routing groups of the model; EPLB packs them to nodes")
+      ->capture_default_str();
+  add_setting(command, "--slack", options.load_slack_ratio, "Largest accepted load above the best found, as a ratio")
+      ->capture_default_str();
+  add_setting(command, "--time", time, "Solver time of each strategy: 500ms, 10s, 2m")->capture_default_str();
+  add_setting(command, "--work", options.work_units,
+              "Budget in work units instead of --time; equal runs give equal placements");
+  add_setting(command, "--seed", options.seed, "Seed of everything random")->capture_default_str();
+}
+
+PlaceOptions SolveArguments::with(Strategy strategy) const {
+  PlaceOptions result = options;
+  result.strategy = strategy;
+  result.time = value_or_exit(parse_duration(time));
+  return result;
+}
+
+Result<std::chrono::duration<double>> parse_duration(const std::string& text) {
+  double number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [rest, code] = std::from_chars(text.data(), end, number);
+  const std::string_view unit(rest, static_cast<std::size_t>(end - rest));
+  const double factor = unit.empty() || unit == "s" ? 1.0
+                        : unit == "ms"              ? 1e-3
+                        : unit == "m"               ? 60.0
+                        : unit == "h"               ? 3600.0
+                                                    : -1.0;
+  if (code != std::errc() || factor < 0 || !(number >= 0) || !std::isfinite(number)) {
+    return invalid_input(fmt::format("--time is '{}'; give a duration such as 500ms, 10s or 2m", text));
+  }
+  return std::chrono::duration<double>(number * factor);
+}
+
+Result<Strategy> parse_strategy(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Strategy strategy : all_strategies()) {
+    if (strategy_name(strategy) == name) return strategy;
+    names.emplace_back(strategy_name(strategy));
+  }
+  return invalid_input(fmt::format("strategy '{}' is unknown{}; give one of {}", name, did_you_mean(name, names),
+                                   CLI::detail::join(names, ", ")));
+}
+
+nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& cluster, const ModelArguments& model,
+                                    const SolveArguments* solve) {
+  nlohmann::ordered_json json{{"traces", nlohmann::ordered_json::array()}};
+  for (const auto& path : input.traces) json["traces"].push_back(path.string());
+  json["gpus"] = cluster.gpus;
+  json["nodes"] = cluster.nodes;
+  json["comm"] = model.comm_name;
+  json["batch_tokens"] = model.step_time.batch_tokens;
+  if (solve == nullptr) return json;
+  json["redundant"] = solve->options.redundant;
+  json["groups"] = solve->options.groups;
+  json["slack"] = solve->options.load_slack_ratio;
+  json["time_seconds"] = value_or_exit(parse_duration(solve->time)).count();
+  if (solve->options.work_units) json["work"] = *solve->options.work_units;
+  json["seed"] = solve->options.seed;
+  return json;
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "partition/cost/step_time.h"
+#include "partition/model/cluster.h"
+#include "partition/model/result.h"
+#include "partition/place.h"
+#include "pipeline/trace/trace.h"
+
+namespace evenkeel {
+
+/// Raised by commands and by option callbacks; main() prints the message and exits with the code's number.
+struct CommandError {
+  Error error;
+};
+
+/// The value of a Result, or a CommandError thrown to main(): commands are the last place that can fail.
+template <class T>
+T value_or_exit(Result<T> result) {
+  if (!result) throw CommandError{std::move(result).error()};
+  return *std::move(result);
+}
+inline void ok_or_exit(const Status& status) {
+  if (!status) throw CommandError{status.error()};
+}
+
+/// TRACE... and how to read them.
+struct InputArguments {
+  std::vector<std::filesystem::path> traces;
+  std::optional<std::size_t> experts;
+
+  void add_to(CLI::App& command);
+  [[nodiscard]] Trace read() const;
+};
+
+/// --cluster, or --gpus and --nodes.
+struct ClusterArguments {
+  std::optional<std::filesystem::path> file;
+  std::optional<std::size_t> gpus;
+  std::optional<std::size_t> nodes;
+
+  void add_to(CLI::App& command);
+  [[nodiscard]] Cluster read() const;
+};
+
+/// What the figures are measured with.
+struct ModelArguments {
+  StepTimeModel step_time;
+  std::string comm_name = "resident";
+
+  void add_to(CLI::App& command);
+  [[nodiscard]] Comm comm() const { return comm_name == "dispatch" ? Comm::kDispatch : Comm::kResident; }
+};
+
+/// How a placement is searched.
+struct SolveArguments {
+  PlaceOptions options;
+  std::string time = "10s";
+
+  void add_to(CLI::App& command);
+  /// The options with a strategy.
+  [[nodiscard]] PlaceOptions with(Strategy strategy) const;
+};
+
+/// Adds an option that the environment may set too: --gpus is EVENKEEL_GPUS.
+template <class T>
+CLI::Option* add_setting(CLI::App& command, const std::string& flag, T& value, const std::string& help) {
+  std::string name = "EVENKEEL_";
+  for (const char c : flag.substr(flag.rfind("--") + 2))
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return command.add_option(flag, value, help)->envname(name);
+}
+
+/// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.
+[[nodiscard]] Result<std::chrono::duration<double>> parse_duration(const std::string& text);
+
+/// Fails with kInvalidInput, naming the nearest strategy.
+[[nodiscard]] Result<Strategy> parse_strategy(const std::string& name);
+
+/// Options as the scores JSON records them.
+[[nodiscard]] nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& cluster,
+                                                  const ModelArguments& model, const SolveArguments* solve);
+
+}  // namespace evenkeel

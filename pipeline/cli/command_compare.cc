@@ -1,0 +1,153 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/progress.h"
+#include "pipeline/engine/placement_file.h"
+#include "pipeline/report/output_file.h"
+#include "pipeline/report/scores.h"
+#include "pipeline/trace/split.h"
+
+namespace evenkeel {
+namespace {
+
+struct CompareArguments {
+  InputArguments input;
+  ClusterArguments cluster;
+  ModelArguments model;
+  SolveArguments solve;
+  std::vector<std::string> strategies{"contiguous", "lpt", "eplb", "evenkeel"};
+  double holdout = 0.0;
+  std::optional<std::uint64_t> holdout_seed;
+  std::optional<std::filesystem::path> out_dir;
+  bool json = false;
+};
+
+/// What the strategies are fitted to and scored on.
+struct Traffic {
+  RoutingProfile fit;
+  /// Absent without a hold-out.
+  std::optional<RoutingProfile> score;
+};
+
+std::vector<Strategy> parse_strategies(const std::vector<std::string>& names) {
+  std::vector<Strategy> strategies;
+  for (const std::string& name : names) {
+    const Strategy strategy = value_or_exit(parse_strategy(name));
+    if (std::ranges::find(strategies, strategy) != strategies.end()) {
+      throw CommandError{{ErrorCode::kInvalidInput, fmt::format("--strategies names {} twice; name each once", name)}};
+    }
+    strategies.push_back(strategy);
+  }
+  return strategies;
+}
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw CommandError{{ErrorCode::kFailure, fmt::format("{}: the folder cannot be made ({}); choose another --out-dir",
+                                                         folder.string(), error.message())}};
+  }
+}
+
+void write_split(const std::filesystem::path& folder, const Split& split) {
+  const nlohmann::ordered_json json{{"schema", "evenkeel.split/1"}, {"fit", split.fit}, {"score", split.score}};
+  ok_or_exit(write_output(folder / "split.json", json.dump() + "\n"));
+}
+
+ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster, const CompareArguments& arguments,
+               Progress& progress) {
+  const std::string name(strategy_name(strategy));
+  auto solution = place(traffic.fit, cluster, arguments.solve.with(strategy),
+                        [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); });
+  ScoreRow row{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
+  if (!solution && solution.error().code == ErrorCode::kInfeasible) return row;
+  const Solution solved = value_or_exit(std::move(solution));
+  row.status = solved.status;
+  row.solve_seconds = solved.solve_seconds;
+  row.certificate = solved.certificate;
+  row.stages = solved.stages;
+  const auto measured = [&](const RoutingProfile& profile) {
+    return value_or_exit(
+        measure(profile, solved.placement, cluster, arguments.model.step_time, arguments.model.comm()));
+  };
+  row.in_sample = measured(traffic.fit);
+  if (traffic.score) row.held_out = measured(*traffic.score);
+  if (arguments.out_dir) {
+    const std::string text =
+        value_or_exit(placement_text(solved.placement, PlacementFormat::kEvenkeel, traffic.fit.shape));
+    ok_or_exit(write_output(*arguments.out_dir / (name + ".json"), text));
+  }
+  return row;
+}
+
+void run(const CompareArguments& arguments) {
+  const std::vector<Strategy> strategies = parse_strategies(arguments.strategies);
+  const Cluster cluster = arguments.cluster.read();
+  Progress progress;
+  progress.show("reading");
+  const Trace trace = arguments.input.read();
+  const Split split = value_or_exit(hold_out(trace, arguments.holdout, arguments.holdout_seed));
+  // Infeasible for every strategy alike, so said before any solves.
+  static_cast<void>(
+      value_or_exit(equal_slots_per_gpu(trace.shape.experts, arguments.solve.options.redundant, cluster.gpus)));
+  if (arguments.out_dir) {
+    make_folder(*arguments.out_dir);
+    write_split(*arguments.out_dir, split);
+  }
+  Traffic traffic{profile_of(trace, split.fit), std::nullopt};
+  if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
+  std::vector<ScoreRow> rows;
+  for (const Strategy strategy : strategies) rows.push_back(score(strategy, traffic, cluster, arguments, progress));
+  progress.show("");
+  if (arguments.json) {
+    auto options = options_json(arguments.input, cluster, arguments.model, &arguments.solve);
+    options["holdout"] = arguments.holdout;
+    options["holdout_seed"] =
+        arguments.holdout_seed ? nlohmann::ordered_json(*arguments.holdout_seed) : nlohmann::ordered_json(nullptr);
+    ok_or_exit(
+        write_output("-", scores_json(std::move(options), split.fit.size(), split.score.size(), rows).dump(2) + "\n"));
+  } else {
+    ok_or_exit(write_output("-", scores_table(rows)));
+  }
+  const bool all_infeasible =
+      std::ranges::all_of(rows, [](const ScoreRow& row) { return row.status == SolveStatus::kInfeasible; });
+  if (all_infeasible)
+    throw CommandError{
+        {ErrorCode::kInfeasible, "no strategy has a placement for this cluster; change --gpus or --redundant"}};
+}
+
+}  // namespace
+
+void add_compare_command(CLI::App& program) {
+  CLI::App* const command =
+      program.add_subcommand("compare", "Fit several strategies to one part of a trace, score them on the other");
+  auto arguments = std::make_shared<CompareArguments>();
+  arguments->input.add_to(*command);
+  arguments->cluster.add_to(*command);
+  arguments->model.add_to(*command);
+  arguments->solve.add_to(*command);
+  add_setting(*command, "--strategies", arguments->strategies, "Names with commas between them")
+      ->delimiter(',')
+      ->capture_default_str();
+  add_setting(*command, "--holdout", arguments->holdout,
+              "Share of the sequences that score the result; 0 scores on all of them")
+      ->capture_default_str();
+  add_setting(*command, "--holdout-seed", arguments->holdout_seed,
+              "Draws the held-out sequences at random instead of in turn");
+  command->add_option("--out-dir", arguments->out_dir, "Also write every placement and split.json here");
+  command->add_flag("--json", arguments->json, "Print the scores as JSON instead of a table");
+  command->footer(
+      "Examples:\n"
+      "  evenkeel compare trace.npz --gpus 8 --holdout 0.5\n"
+      "  evenkeel compare trace.npz --gpus 16 --nodes 2 --holdout 0.5 --strategies eplb,evenkeel --time 60s --json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace evenkeel

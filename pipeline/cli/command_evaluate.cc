@@ -1,0 +1,67 @@
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/engine/placement_file.h"
+#include "pipeline/report/output_file.h"
+#include "pipeline/report/scores.h"
+
+namespace evenkeel {
+namespace {
+
+struct EvaluateArguments {
+  InputArguments input;
+  ClusterArguments cluster;
+  ModelArguments model;
+  std::vector<std::filesystem::path> placements;
+  bool json = false;
+};
+
+void run(const EvaluateArguments& arguments) {
+  const Cluster cluster = arguments.cluster.read();
+  const Trace trace = arguments.input.read();
+  const RoutingProfile profile = profile_of(trace);
+  std::vector<Placement> placements;
+  for (const auto& path : arguments.placements) {
+    placements.push_back(value_or_exit(read_placement(path, trace.shape, cluster.gpus, cluster.nodes)));
+  }
+  std::vector<ScoreRow> rows;
+  for (std::size_t i = 0; i < placements.size(); ++i) {
+    const Placement* const from = i == 0 ? nullptr : &placements.front();
+    ScoreRow row{
+        arguments.placements[i].string(), SolveStatus::kOk, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
+    auto metrics = measure(profile, placements[i], cluster, arguments.model.step_time, arguments.model.comm(), from);
+    if (!metrics) throw CommandError{{metrics.error().code, row.strategy + ": " + metrics.error().message}};
+    row.in_sample = *std::move(metrics);
+    rows.push_back(std::move(row));
+  }
+  if (arguments.json) {
+    const auto options = options_json(arguments.input, cluster, arguments.model, nullptr);
+    ok_or_exit(write_output("-", scores_json(options, trace.sequences(), 0, rows).dump(2) + "\n"));
+  } else {
+    ok_or_exit(write_output("-", scores_table(rows)));
+  }
+}
+
+}  // namespace
+
+void add_evaluate_command(CLI::App& program) {
+  CLI::App* const command =
+      program.add_subcommand("evaluate", "Score placements on a trace; moves are counted from the first one");
+  auto arguments = std::make_shared<EvaluateArguments>();
+  arguments->input.add_to(*command);
+  arguments->cluster.add_to(*command);
+  arguments->model.add_to(*command);
+  command->add_option("--placement", arguments->placements, "A placement of any known format; repeat for more")
+      ->required()
+      ->allow_extra_args(false);
+  command->add_flag("--json", arguments->json, "Print the scores as JSON instead of a table");
+  command->footer(
+      "Examples:\n  evenkeel evaluate trace.npz --gpus 8 --placement running.json --placement planned.json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace evenkeel

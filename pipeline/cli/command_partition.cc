@@ -1,0 +1,89 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/progress.h"
+#include "pipeline/engine/placement_file.h"
+#include "pipeline/report/output_file.h"
+#include "pipeline/report/scores.h"
+
+namespace evenkeel {
+namespace {
+
+struct PartitionArguments {
+  InputArguments input;
+  ClusterArguments cluster;
+  ModelArguments model;
+  SolveArguments solve;
+  std::string strategy = "evenkeel";
+  std::filesystem::path output;
+  std::string format = "evenkeel";
+  std::optional<std::filesystem::path> report;
+  bool json = false;
+};
+
+void run(const PartitionArguments& arguments) {
+  const PlaceOptions options = arguments.solve.with(value_or_exit(parse_strategy(arguments.strategy)));
+  const Cluster cluster = arguments.cluster.read();
+  Progress progress;
+  progress.show("reading");
+  const Trace trace = arguments.input.read();
+  const RoutingProfile profile = profile_of(trace);
+  const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
+    progress.show(fmt::format("{}: {}", arguments.strategy, stage));
+  }));
+  ScoreRow row{arguments.strategy, solution.status,      solution.solve_seconds, std::nullopt,
+               std::nullopt,       solution.certificate, solution.stages};
+  row.in_sample =
+      value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time, arguments.model.comm()));
+  const std::string text =
+      value_or_exit(placement_text(solution.placement, *placement_format(arguments.format), trace.shape));
+  if (arguments.report) ok_or_exit(write_output(*arguments.report, to_json(row).dump(2) + "\n"));
+  ok_or_exit(write_output(arguments.output, text));
+  progress.show("");
+  if (arguments.json) {
+    ok_or_exit(write_output("-", to_json(row).dump(2) + "\n"));
+  } else if (arguments.output != "-") {
+    ok_or_exit(write_output(
+        "-",
+        scores_table({row}) + fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", arguments.output.string(),
+                                          solution.placement.layers(), solution.placement.slots(), cluster.gpus)));
+  }
+}
+
+}  // namespace
+
+void add_partition_command(CLI::App& program) {
+  CLI::App* const command =
+      program.add_subcommand("partition", "Place the experts of a recorded trace and write the map");
+  auto arguments = std::make_shared<PartitionArguments>();
+  arguments->input.add_to(*command);
+  arguments->cluster.add_to(*command);
+  arguments->model.add_to(*command);
+  arguments->solve.add_to(*command);
+  add_setting(*command, "--strategy", arguments->strategy, "evenkeel, metis-glpk, contiguous, random, lpt or eplb")
+      ->capture_default_str();
+  command->add_option("-o,--output", arguments->output, "Where the placement goes; - is standard output")->required();
+  add_setting(*command, "--format", arguments->format, "Format of the placement")
+      ->check(CLI::IsMember(placement_format_names()))
+      ->capture_default_str();
+  command->add_option("--report", arguments->report, "Also write the figures as JSON here");
+  command->add_flag("--json", arguments->json, "Print the figures as JSON instead of a table");
+  command->footer(
+      "Examples:\n"
+      "  evenkeel partition trace.npz --gpus 8 -o placement.json\n"
+      "  evenkeel partition counts.json --gpus 32 --nodes 4 --redundant 32 -o map.json --format sglang");
+  command->callback([arguments] {
+    if (arguments->json && arguments->output == "-") {
+      throw CommandError{
+          {ErrorCode::kInvalidInput, "--json and -o - both want standard output; write the placement to a file"}};
+    }
+    run(*arguments);
+  });
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <exception>
+#include <new>
+#include <thread>
+
+#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/config/nearest.h"
+
+namespace {
+
+using evenkeel::ErrorCode;
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+constexpr int kExitInfeasible = 3;
+constexpr int kExitInterrupted = 130;
+
+int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidInput:
+      return kExitUsage;
+    case ErrorCode::kInfeasible:
+      return kExitInfeasible;
+    case ErrorCode::kFailure:
+      return kExitFailure;
+  }
+  return kExitFailure;
+}
+
+/// METIS takes over SIGTERM while it runs and would swallow it, so signals are blocked everywhere and one thread waits
+/// for them. Outputs are renamed into place when complete, so leaving at once loses nothing.
+void exit_on_signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::thread([signals] {
+    int signal = 0;
+    sigwait(&signals, &signal);
+    _exit(kExitInterrupted);
+  }).detach();
+}
+
+std::vector<std::string> flags_of(const CLI::App& command) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  return flags;
+}
+
+/// What was wrong with the command line, in one line.
+std::string usage_message(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
+  const auto commands = program.get_subcommands();
+  const CLI::App& command = commands.empty() ? program : *commands.front();
+  std::string hint;
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    std::vector<std::string> accepted = flags_of(command);
+    for (const CLI::App* candidate : program.get_subcommands({})) accepted.push_back(candidate->get_name());
+    for (int i = 1; i < argc && hint.empty(); ++i) {
+      const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
+      const bool is_known = std::ranges::find(accepted, word) != accepted.end();
+      if (!is_known && (word.starts_with("--") || commands.empty())) hint = evenkeel::did_you_mean(word, accepted);
+    }
+  }
+  std::string message = error.what();
+  std::ranges::replace(message, '\n', ' ');
+  return fmt::format("{}{}; see '{} --help'", message, hint,
+                     command.get_parent() == nullptr ? "evenkeel" : "evenkeel " + command.get_name());
+}
+
+int run(int argc, char** argv) {
+  CLI::App program("Places Mixture-of-Experts experts on GPUs: even load, little traffic, few moves.", "evenkeel");
+  program.set_version_flag("--version", EVENKEEL_VERSION);
+  program.require_subcommand(1);
+  program.failure_message(CLI::FailureMessage::simple);
+  evenkeel::add_partition_command(program);
+  evenkeel::add_compare_command(program);
+  evenkeel::add_evaluate_command(program);
+  try {
+    program.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return program.exit(help);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "evenkeel: {}\n", usage_message(program, error, argc, argv));
+    return kExitUsage;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  exit_on_signals();
+  try {
+    return run(argc, argv);
+  } catch (const evenkeel::CommandError& failed) {
+    fmt::print(stderr, "evenkeel: {}\n", failed.error.message);
+    return exit_code(failed.error.code);
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "evenkeel: the machine ran out of memory; give a smaller trace or more memory\n");
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "evenkeel: {}\n", error.what());
+  }
+  return kExitFailure;
+}

@@ -1,0 +1,17 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "partition/model/placement.h"
+#include "partition/model/result.h"
+
+namespace evenkeel {
+
+/// evenkeel's own placement JSON ("evenkeel.placement/1"): MoE layers only, slots of all GPUs in order.
+[[nodiscard]] std::string evenkeel_placement_text(const Placement& placement);
+
+/// The reverse; every field is checked. Fails with kInvalidInput, naming `path` and field.
+[[nodiscard]] Result<Placement> parse_evenkeel_placement(const nlohmann::json& document, const std::string& path);
+
+}  // namespace evenkeel

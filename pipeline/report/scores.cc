@@ -1,0 +1,131 @@
+#include "pipeline/report/scores.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "partition/model/check.h"
+#include "pipeline/report/table.h"
+
+namespace evenkeel {
+namespace {
+
+using nlohmann::ordered_json;
+
+template <class T>
+ordered_json or_null(const std::optional<T>& value) {
+  return value ? ordered_json(*value) : ordered_json(nullptr);
+}
+
+ordered_json metrics_json(const std::optional<Metrics>& metrics) {
+  if (!metrics) return nullptr;
+  return {{"imbalance_mean", metrics->imbalance_mean},
+          {"imbalance_worst", metrics->imbalance_worst},
+          {"imbalance_by_layer", metrics->imbalance_by_layer},
+          {"same_gpu_share", or_null(metrics->same_gpu_share)},
+          {"same_node_share", or_null(metrics->same_node_share)},
+          {"gpus_touched", or_null(metrics->gpus_touched)},
+          {"nodes_touched", or_null(metrics->nodes_touched)},
+          {"busiest_gpu_bytes", or_null(metrics->busiest_gpu_bytes)},
+          {"step_time_seconds", metrics->step_time_seconds},
+          {"sglang_balancedness", metrics->sglang_balancedness},
+          {"vllm_balancedness", metrics->vllm_balancedness},
+          {"trtllm_imbalance", metrics->trtllm_imbalance},
+          {"ascend_par", metrics->ascend_par},
+          {"duplicate_slots", metrics->duplicate_slots},
+          {"churn", or_null(metrics->churn)},
+          {"moved_bytes", or_null(metrics->moved_bytes)},
+          {"rounds", or_null(metrics->rounds)}};
+}
+
+ordered_json certificate_json(const std::optional<Certificate>& certificate) {
+  if (!certificate) return nullptr;
+  return {{"value", certificate->value},
+          {"bound", or_null(certificate->bound)},
+          {"gap", or_null(certificate->gap)},
+          {"load_bound", certificate->load_bound},
+          {"z_star", certificate->z_star}};
+}
+
+template <class Get>
+std::string cell(const std::optional<Metrics>& metrics, const char* format, Get get) {
+  if (!metrics) return "-";
+  const std::optional<double> value = get(*metrics);
+  return value ? fmt::format(fmt::runtime(format), *value) : "-";
+}
+
+/// The columns that one stretch of traffic gets.
+std::vector<std::string> metric_cells(const std::optional<Metrics>& metrics) {
+  return {cell(metrics, "{:.4f}", [](const Metrics& m) { return std::optional(m.imbalance_mean); }),
+          cell(metrics, "{:.3f}", [](const Metrics& m) { return std::optional(m.imbalance_worst); }),
+          cell(metrics, "{:.4f}", [](const Metrics& m) { return m.same_gpu_share; }),
+          cell(metrics, "{:.3f}", [](const Metrics& m) { return m.gpus_touched; }),
+          cell(metrics, "{:.3f}", [](const Metrics& m) { return std::optional(m.step_time_seconds * 1e3); })};
+}
+
+}  // namespace
+
+std::string_view status_name(SolveStatus status) {
+  switch (status) {
+    case SolveStatus::kOptimal:
+      return "optimal";
+    case SolveStatus::kOk:
+      return "ok";
+    case SolveStatus::kTimeLimit:
+      return "time_limit";
+    case SolveStatus::kInfeasible:
+      return "infeasible";
+  }
+  EVENKEEL_CHECK(false, "every status has a name");
+}
+
+ordered_json to_json(const ScoreRow& row) {
+  ordered_json stages = ordered_json::array();
+  for (const StageReport& stage : row.stages) {
+    stages.push_back({{"name", stage.name},
+                      {"seconds", stage.seconds},
+                      {"value_before", stage.value_before},
+                      {"value_after", stage.value_after}});
+  }
+  return {{"strategy", row.strategy},
+          {"status", status_name(row.status)},
+          {"solve_seconds", or_null(row.solve_seconds)},
+          {"in_sample", metrics_json(row.in_sample)},
+          {"held_out", metrics_json(row.held_out)},
+          {"certificate", certificate_json(row.certificate)},
+          {"stages", std::move(stages)}};
+}
+
+ordered_json scores_json(ordered_json options, std::size_t fit_sequences, std::size_t score_sequences,
+                         const std::vector<ScoreRow>& rows) {
+  ordered_json list = ordered_json::array();
+  for (const ScoreRow& row : rows) list.push_back(to_json(row));
+  return {{"schema", "evenkeel.scores/1"},
+          {"options", std::move(options)},
+          {"split", {{"fit_sequences", fit_sequences}, {"score_sequences", score_sequences}}},
+          {"rows", std::move(list)}};
+}
+
+std::string scores_table(const std::vector<ScoreRow>& rows) {
+  const bool has_held_out = std::ranges::any_of(rows, [](const ScoreRow& row) { return row.held_out.has_value(); });
+  std::vector<std::string> header{"strategy", "status", "solve s"};
+  const auto add_columns = [&](const std::string& prefix) {
+    for (const char* name : {"imbalance", "worst", "same GPU", "GPUs touched", "step ms"})
+      header.push_back(prefix + name);
+  };
+  add_columns("");
+  if (has_held_out) add_columns("held out: ");
+  header.push_back("doubled");
+  Table table(header);
+  for (const ScoreRow& row : rows) {
+    std::vector<std::string> cells{row.strategy, std::string(status_name(row.status)),
+                                   row.solve_seconds ? fmt::format("{:.2f}", *row.solve_seconds) : "-"};
+    std::ranges::copy(metric_cells(row.in_sample), std::back_inserter(cells));
+    if (has_held_out) std::ranges::copy(metric_cells(row.held_out), std::back_inserter(cells));
+    cells.push_back(row.in_sample ? fmt::format("{}", row.in_sample->duplicate_slots) : "-");
+    table.add(std::move(cells));
+  }
+  return table.text();
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "partition/cost/metrics.h"
+#include "partition/place.h"
+
+namespace evenkeel {
+
+/// One strategy or placement with its figures: a row of the scores table and of the scores JSON
+/// ("evenkeel.scores/1", docs/reference/scores.md).
+struct ScoreRow {
+  std::string strategy;
+  SolveStatus status = SolveStatus::kOk;
+  /// Absent where nothing was solved.
+  std::optional<double> solve_seconds;
+  std::optional<Metrics> in_sample;
+  std::optional<Metrics> held_out;
+  std::optional<Certificate> certificate;
+  std::vector<StageReport> stages;
+};
+
+[[nodiscard]] std::string_view status_name(SolveStatus status);
+
+/// The row as JSON; absent figures are null.
+[[nodiscard]] nlohmann::ordered_json to_json(const ScoreRow& row);
+
+/// The whole document. `options` is what the figures were made with.
+[[nodiscard]] nlohmann::ordered_json scores_json(nlohmann::ordered_json options, std::size_t fit_sequences,
+                                                 std::size_t score_sequences, const std::vector<ScoreRow>& rows);
+
+/// Rows as a table; held-out columns only where a row has them.
+[[nodiscard]] std::string scores_table(const std::vector<ScoreRow>& rows);
+
+}  // namespace evenkeel
