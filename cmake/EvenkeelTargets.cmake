@@ -8,8 +8,8 @@ endif()
 add_library(evenkeel_flags INTERFACE)
 target_compile_options(evenkeel_flags INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual -Werror
-  # g++ 12 reports a false overflow inside fmt 9's dynamic buffer at -O3 (GCC bug 105329 and its kin).
-  -Wno-stringop-overflow
+  # g++ 12 at -O3 reports overlaps and overflows inside std::string and fmt 9 that are not there (GCC bug 105329 and its kin).
+  -Wno-restrict -Wno-stringop-overflow
   -fstack-protector-strong)
 target_compile_definitions(evenkeel_flags INTERFACE
   SPDLOG_FMT_EXTERNAL MSGPACK_NO_BOOST $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)

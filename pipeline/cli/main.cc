@@ -6,6 +6,7 @@
 #include <csignal>
 #include <exception>
 #include <new>
+#include <optional>
 #include <thread>
 
 #include "pipeline/cli/arguments.h"
@@ -48,6 +49,7 @@ void exit_on_signals() {
   }).detach();
 }
 
+/// Every word a command takes that starts with two dashes.
 std::vector<std::string> flags_of(const CLI::App& command) {
   std::vector<std::string> flags;
   for (const CLI::Option* option : command.get_options()) {
@@ -56,24 +58,35 @@ std::vector<std::string> flags_of(const CLI::App& command) {
   return flags;
 }
 
+/// The first word of the command line that `accepted` does not hold and `is_candidate` takes, with the nearest that it
+/// does.
+template <class Filter>
+std::optional<std::string> unknown_word(int argc, char** argv, const std::vector<std::string>& accepted,
+                                        Filter is_candidate) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const std::string word = argument.substr(0, argument.find('='));
+    if (!is_candidate(word) || std::ranges::find(accepted, word) != accepted.end()) continue;
+    return fmt::format("'{}' is unknown{}", word, evenkeel::did_you_mean(word, accepted));
+  }
+  return std::nullopt;
+}
+
 /// What was wrong with the command line, in one line.
 std::string usage_message(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
-  const auto commands = program.get_subcommands();
-  const CLI::App& command = commands.empty() ? program : *commands.front();
-  std::string hint;
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    std::vector<std::string> accepted = flags_of(command);
-    for (const CLI::App* candidate : program.get_subcommands({})) accepted.push_back(candidate->get_name());
-    for (int i = 1; i < argc && hint.empty(); ++i) {
-      const std::string word = std::string(argv[i]).substr(0, std::string(argv[i]).find('='));
-      const bool is_known = std::ranges::find(accepted, word) != accepted.end();
-      if (!is_known && (word.starts_with("--") || commands.empty())) hint = evenkeel::did_you_mean(word, accepted);
-    }
+  const auto chosen = program.get_subcommands();
+  std::optional<std::string> message;
+  if (chosen.empty()) {
+    std::vector<std::string> commands;
+    for (const CLI::App* command : program.get_subcommands({})) commands.push_back(command->get_name());
+    message = unknown_word(argc, argv, commands, [](const std::string& word) { return !word.starts_with('-'); });
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    message = unknown_word(argc, argv, flags_of(*chosen.front()),
+                           [](const std::string& word) { return word.starts_with("--"); });
   }
-  std::string message = error.what();
-  std::ranges::replace(message, '\n', ' ');
-  return fmt::format("{}{}; see '{} --help'", message, hint,
-                     command.get_parent() == nullptr ? "evenkeel" : "evenkeel " + command.get_name());
+  std::string text = message.value_or(error.what());
+  std::ranges::replace(text, '\n', ' ');
+  return fmt::format("{}; see 'evenkeel{} --help'", text, chosen.empty() ? "" : " " + chosen.front()->get_name());
 }
 
 int run(int argc, char** argv) {

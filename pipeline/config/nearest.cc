@@ -1,26 +1,30 @@
 #include "pipeline/config/nearest.h"
 
 #include <algorithm>
-#include <numeric>
-#include <utility>
-#include <vector>
+
+#include "partition/model/grid.h"
 
 namespace evenkeel {
 namespace {
 
-/// Levenshtein distance.
+/// Edits that turn one word into the other: insert, drop or change a letter, or swap two neighbours (optimal string
+/// alignment).
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i + 1);
-    for (std::size_t j = 0; j < b.size(); ++j) {
-      const std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
-      diagonal = row[j + 1];
-      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+  Grid<std::size_t> distance(a.size() + 1, b.size() + 1);
+  for (std::size_t i = 0; i <= a.size(); ++i) {
+    for (std::size_t j = 0; j <= b.size(); ++j) {
+      if (i == 0 || j == 0) {
+        distance(i, j) = i + j;
+        continue;
+      }
+      const std::size_t changed = distance(i - 1, j - 1) + (a[i - 1] == b[j - 1] ? 0 : 1);
+      distance(i, j) = std::min({changed, distance(i - 1, j) + 1, distance(i, j - 1) + 1});
+      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1]) {
+        distance(i, j) = std::min(distance(i, j), distance(i - 2, j - 2) + 1);
+      }
     }
   }
-  return row.back();
+  return distance(a.size(), b.size());
 }
 
 }  // namespace

@@ -1,0 +1,225 @@
+// evenkeel-agent: stands beside a worker, reports what it counts and carries out migrations.
+#include <fmt/format.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <optional>
+#include <string>
+
+#include "agents/agent/agent_shell.h"
+#include "agents/agent/agent_state.h"
+#include "agents/agent/event_log.h"
+#include "agents/agent/replay_worker.h"
+#include "agents/shell/note_text.h"
+#include "agents/shell/stop_signals.h"
+#include "agents/wire/frame.h"
+#include "agents/wire/limits.h"
+#include "pipeline/trace/trace.h"
+
+namespace evenkeel::agent {
+namespace {
+
+struct Settings {
+  std::string trace;
+  std::optional<std::size_t> experts;
+  std::uint32_t rank = 0;
+  std::uint32_t world = 1;
+  std::string rebalancer = "tcp://127.0.0.1:5591";
+  std::string subscribe = "tcp://127.0.0.1:5592";
+  std::string name;
+  std::string model = "default";
+  double tokens_per_second = 20'000;
+  std::uint64_t passes = 0;
+  std::uint32_t load_ms = 0;
+  std::uint32_t report_interval_ms = 500;
+  std::uint32_t contact_timeout_ms = 3'000;
+  std::optional<std::uint64_t> exit_at_epoch;
+  std::optional<std::uint32_t> exit_after_ms;
+  std::string log_json;
+};
+
+void add_options(CLI::App& app, Settings& s) {
+  app.set_version_flag("--version", EVENKEEL_VERSION);
+  app.add_option("--replay", s.trace, "Trace whose tokens the stand-in worker routes")
+      ->required()
+      ->envname("EVENKEEL_REPLAY");
+  app.add_option("--experts", s.experts, "Experts a layer, for traces that do not state it")
+      ->envname("EVENKEEL_EXPERTS");
+  app.add_option("--rank", s.rank, "Which of --world workers this is, from 0")
+      ->envname("EVENKEEL_RANK")
+      ->capture_default_str();
+  app.add_option("--world", s.world, "Workers in all")
+      ->envname("EVENKEEL_WORLD")
+      ->check(CLI::Range(std::size_t{1}, wire::kWorldMax))
+      ->capture_default_str();
+  app.add_option("--rebalancer", s.rebalancer, "Where the rebalancer takes reports")
+      ->envname("EVENKEEL_REBALANCER")
+      ->capture_default_str();
+  app.add_option("--subscribe", s.subscribe, "Where the rebalancer broadcasts")
+      ->envname("EVENKEEL_SUBSCRIBE")
+      ->capture_default_str();
+  app.add_option("--name", s.name, "Name of the worker; the same after a restart [worker-<rank>]")
+      ->envname("EVENKEEL_NAME");
+  app.add_option("--model", s.model, "Name of the model")->envname("EVENKEEL_MODEL")->capture_default_str();
+  app.add_option("--tokens-per-second", s.tokens_per_second, "Pace of the replay")
+      ->check(CLI::Range(1.0, 1e9))
+      ->capture_default_str();
+  app.add_option("--passes", s.passes, "Times the trace is played, 0 for ever")->capture_default_str();
+  app.add_option("--load-ms", s.load_ms, "Modelled time to load a prepared placement")->capture_default_str();
+  app.add_option("--report-interval-ms", s.report_interval_ms, "Time between reports")
+      ->check(CLI::Range(10, 60'000))
+      ->capture_default_str();
+  app.add_option("--contact-timeout-ms", s.contact_timeout_ms, "Silence after which the agent says HELLO again")
+      ->check(CLI::Range(100, 600'000))
+      ->capture_default_str();
+  app.add_option("--exit-at-epoch", s.exit_at_epoch, "End with success once this epoch, or a later one, is applied");
+  app.add_option("--exit-after-ms", s.exit_after_ms,
+                 "End after this time; a failure where --exit-at-epoch is not reached");
+  app.add_option("--log-json", s.log_json, "Append every event to this file, one JSON object a line");
+}
+
+/// Milliseconds since 1970: rises over restarts of the process and of the machine. Never compared between workers.
+std::uint64_t new_incarnation() {
+  const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count());
+}
+
+Status validate(const Settings& s) {
+  if (s.rank >= s.world) return invalid_input(fmt::format("--rank is {}; give 0 to {}", s.rank, s.world - 1));
+  if (s.name == wire::kRebalancerName) return invalid_input("--name rebalancer is the service's; give another");
+  EVENKEEL_TRY_STATUS(wire::validate_name("--name", s.name));
+  return wire::validate_name("--model", s.model);
+}
+
+Status validate_shape(const ModelShape& shape) {
+  if (shape.layers() <= wire::kLayersMax && shape.experts <= wire::kExpertsMax &&
+      shape.layers() * shape.experts <= wire::kCellsMax) {
+    return {};
+  }
+  return invalid_input(fmt::format("--replay: the model has {} layers of {} experts; at most {} of {}, and {} in all",
+                                   shape.layers(), shape.experts, wire::kLayersMax, wire::kExpertsMax,
+                                   wire::kCellsMax));
+}
+
+AgentOptions agent_options(const Settings& s, const ModelShape& shape) {
+  return {.shape = shape,
+          .rank = s.rank,
+          .world = s.world,
+          .incarnation = new_incarnation(),
+          .report_interval = std::chrono::milliseconds(s.report_interval_ms),
+          .contact_timeout = std::chrono::milliseconds(s.contact_timeout_ms)};
+}
+
+void print_outcome(const AgentShell& agent) {
+  const auto& held = agent.state().committed();
+  fmt::print("epoch={} term={} digest={} tokens={}\n", held ? fmt::format("{}", held->stamp.epoch) : "none",
+             held ? held->stamp.term : 0, held ? wire::digest_text(held->digest) : "none",
+             agent.worker().counts().tokens);
+  std::fflush(stdout);
+}
+
+/// Exit code of the program once it is time to end, else none.
+std::optional<int> outcome(const Settings& s, const AgentShell& agent, std::chrono::milliseconds elapsed) {
+  const auto& held = agent.state().committed();
+  if (agent.state().fenced()) return 1;
+  if (s.exit_at_epoch && held && held->stamp.epoch >= *s.exit_at_epoch) return 0;
+  if (s.exit_after_ms && elapsed >= std::chrono::milliseconds(*s.exit_after_ms)) return s.exit_at_epoch ? 1 : 0;
+  return std::nullopt;
+}
+
+Result<AgentShell> make_agent(shell::SocketContext& context, const Settings& s, AgentShell::Observer observer) {
+  EVENKEEL_TRY(trace, read_trace(s.trace, {.experts = s.experts}));
+  EVENKEEL_TRY_STATUS(validate_shape(trace.shape));
+  const TimePoint now = std::chrono::steady_clock::now();
+  AgentState state(agent_options(s, trace.shape), now);
+  const ReplayOptions replay{.rank = s.rank,
+                             .world = s.world,
+                             .tokens_per_second = s.tokens_per_second,
+                             .passes = s.passes,
+                             .load_time = std::chrono::milliseconds(s.load_ms)};
+  EVENKEEL_TRY(worker, ReplayWorker::create(std::move(trace), replay, now));
+  return AgentShell::connect(context, {s.name, s.model, s.rebalancer, s.subscribe}, std::move(state), std::move(worker),
+                             std::move(observer));
+}
+
+Result<int> run(const Settings& s, shell::StopSignals& signals) {
+  EVENKEEL_TRY_STATUS(validate(s));
+  std::optional<EventLog> event_log;
+  if (!s.log_json.empty()) {
+    EVENKEEL_TRY(opened, EventLog::open(s.log_json, s.name));
+    event_log = std::move(opened);
+  }
+  shell::LogLimit limit;
+  const auto observe = [&](const wire::Note& note) {
+    if (!limit.admits(std::chrono::steady_clock::now())) return;
+    spdlog::info("worker={} {}", s.name, shell::key_values(note));
+    if (event_log) event_log->write(note);
+  };
+  shell::SocketContext context;
+  EVENKEEL_TRY(agent, make_agent(context, s, observe));
+  observe({"agent_started", {{"rank", std::uint64_t{s.rank}}, {"world", std::uint64_t{s.world}}}});
+  const TimePoint started = std::chrono::steady_clock::now();
+  std::optional<int> code;
+  while (!code) {
+    agent.do_work(std::chrono::milliseconds(20));
+    code = signals.exit_code();
+    if (!code) {
+      const auto elapsed = std::chrono::steady_clock::now() - started;
+      code = outcome(s, agent, std::chrono::duration_cast<std::chrono::milliseconds>(elapsed));
+    }
+  }
+  const AgentCounters& counters = agent.state().counters();
+  observe({"agent_stopped",
+           {{"tokens", agent.worker().counts().tokens},
+            {"reports_sent", counters.reports_sent},
+            {"sends_dropped", agent.traffic().sends_dropped},
+            {"broadcast_gaps", agent.traffic().broadcast_gaps},
+            {"messages_malformed", agent.traffic().messages_malformed},
+            {"messages_refused", counters.messages_refused},
+            {"contacts_lost", counters.contacts_lost},
+            {"log_lines_suppressed", limit.suppressed()}}});
+  print_outcome(agent);
+  return *code;
+}
+
+/// As the command line's: docs/reference/protocol.md.
+int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalidInput:
+      return 2;
+    case ErrorCode::kInfeasible:
+      return 3;
+    case ErrorCode::kFailure:
+      return 1;
+  }
+  return 1;
+}
+
+int run_program(int argc, char** argv) {
+  shell::StopSignals signals;
+  spdlog::set_default_logger(spdlog::stderr_color_mt("evenkeel-agent"));
+  spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %n %l %v", spdlog::pattern_time_type::utc);
+  Settings settings;
+  CLI::App app("Reports a worker's expert counts and carries out migrations.", "evenkeel-agent");
+  add_options(app, settings);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    fmt::print(stderr, "evenkeel-agent: {} (--help lists the options)\n", error.what());
+    return 2;
+  }
+  if (settings.name.empty()) settings.name = fmt::format("worker-{}", settings.rank);
+  const auto code = run(settings, signals);
+  if (code) return *code;
+  fmt::print(stderr, "evenkeel-agent: {}\n", code.error().message);
+  return exit_code(code.error().code);
+}
+
+}  // namespace
+}  // namespace evenkeel::agent
+
+int main(int argc, char** argv) { return evenkeel::agent::run_program(argc, argv); }

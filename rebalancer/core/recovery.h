@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "partition/model/result.h"
+#include "rebalancer/core/journal_record.h"
+
+namespace evenkeel::rebalancer {
+
+struct Committed {
+  std::uint64_t epoch = 0;
+  Placement placement;
+};
+
+/// Where a rebalancer starts from.
+struct Recovery {
+  std::uint64_t term = 1;
+  /// The last committed placement; none in a new journal.
+  std::optional<Committed> running;
+  /// Above every epoch the journal knows, aborted ones too: a number never names two maps.
+  std::uint64_t next_epoch = 0;
+  /// To be written before anything is sent: a prepared epoch without COMMIT is given up.
+  std::vector<JournalRecord> aborts;
+};
+
+/// Decides every prepared epoch by one rule: is there a COMMIT record? Pure. `records` in the order they were written,
+/// `term` the new leader's. Fails with kInvalidInput where a COMMIT has no PREPARE.
+[[nodiscard]] Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> records);
+
+}  // namespace evenkeel::rebalancer

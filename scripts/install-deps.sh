@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that evenkeel needs and this machine lacks. docs/dependencies.md says why each is there.
+#   scripts/install-deps.sh          build and run
+#   scripts/install-deps.sh --test   and test
+set -euo pipefail
+
+build=(
+  ca-certificates ccache cmake g++ ninja-build pkg-config
+  libboost-dev libcli11-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libspdlog-dev
+  libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
+)
+# libzip's CMake and pkg-config files ask for its tools; python3 is for tests and the demo's checks.
+test=(clang-format libgtest-dev python3 python3-msgpack python3-numpy python3-zmq)
+
+wanted=("${build[@]}")
+if [ "${1:-}" = --test ]; then wanted+=("${test[@]}"); fi
+
+missing=()
+for package in "${wanted[@]}"; do
+  if ! dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
+    missing+=("$package")
+  fi
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "packages: all ${#wanted[@]} are installed"
+  exit 0
+fi
+
+sudo=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "install-deps: not root and no sudo; install: ${missing[*]}" >&2; exit 1; }
+  sudo=(sudo)
+fi
+echo "packages: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+install() { "${sudo[@]}" apt-get install -y --no-install-recommends "${missing[@]}" >"$log" 2>&1; }
+"${sudo[@]}" apt-get update >"$log" 2>&1 || true
+install || { sleep 5; install; } || { tail -n 20 "$log" >&2; echo "install-deps: apt-get could not install the packages above" >&2; exit 1; }

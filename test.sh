@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds and runs every test. On a bare Debian 12 this is the first command to run.
+#   ./test.sh          all tests, about 10 minutes with the first build
+#   ./test.sh --full   and the same tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+set -euo pipefail
+cd "$(dirname "$0")"
+
+full=no
+case "${1:-}" in
+  "") ;;
+  --full) full=yes ;;
+  *) echo "usage: ./test.sh [--full]" >&2; exit 2 ;;
+esac
+
+export EVENKEEL_DATA=${EVENKEEL_DATA:-$PWD/../shared/data}
+if [ ! -d "$EVENKEEL_DATA" ]; then
+  echo "data: no recorded routing at $EVENKEEL_DATA; tests that want it are skipped (set EVENKEEL_DATA)"
+fi
+
+scripts/install-deps.sh --test
+scripts/check-format.sh
+scripts/build.sh release
+ctest --preset release -j 2
+
+if [ $full = yes ]; then
+  for preset in asan tsan; do
+    scripts/build.sh $preset
+    TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset
+  done
+fi

@@ -1,0 +1,23 @@
+#include "agents/shell/note_text.h"
+
+#include <gtest/gtest.h>
+
+namespace evenkeel::shell {
+namespace {
+
+TEST(NoteText, keeps_one_line_whatever_a_peer_wrote) {
+  const wire::Note note{"message_refused", {{"by", "worker-0"}, {"epoch", std::uint64_t{3}}, {"detail", "a\n\"b\" c"}}};
+  EXPECT_EQ(key_values(note), "event=message_refused by=worker-0 epoch=3 detail=\"a?\\\"b\\\" c\"");
+}
+
+TEST(LogLimit, counts_the_lines_of_a_flood_that_it_holds_back) {
+  LogLimit limit;
+  const LogLimit::TimePoint start{};
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(limit.admits(start));
+  EXPECT_FALSE(limit.admits(start + std::chrono::milliseconds(999)));
+  EXPECT_TRUE(limit.admits(start + std::chrono::seconds(1)));
+  EXPECT_EQ(limit.suppressed(), 1U);
+}
+
+}  // namespace
+}  // namespace evenkeel::shell

@@ -1,0 +1,142 @@
+"""The commands as documented: output, files, exit codes."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+import unittest
+
+from harness import BIN, DAY, CommandTest, npy, npz, run
+
+METRICS = ["imbalance_mean", "imbalance_worst", "imbalance_by_layer", "same_gpu_share", "same_node_share", "gpus_touched",
+           "nodes_touched", "busiest_gpu_bytes", "step_time_seconds", "sglang_balancedness", "vllm_balancedness",
+           "trtllm_imbalance", "ascend_par", "duplicate_slots", "churn", "moved_bytes", "rounds"]
+EPLB_COUNTS = [[90, 132, 40, 61, 104, 165, 39, 4, 73, 56, 183, 86], [20, 107, 104, 64, 19, 197, 187, 157, 172, 86, 16, 27]]
+EPLB_MAP = [[5, 6, 5, 7, 8, 4, 3, 4, 10, 9, 10, 2, 0, 1, 11, 1], [7, 10, 6, 8, 6, 11, 8, 9, 2, 4, 5, 1, 5, 0, 3, 1]]
+
+
+class Compare(CommandTest):
+    def test_json_is_the_contract(self):
+        out = self.folder / "out"
+        scores = self.json_of("compare", DAY, "--gpus", 8, "--holdout", 0.5, "--time", "1s", "--strategies",
+                              "contiguous,lpt,eplb,metis-glpk", "--json", "--out-dir", out)
+        self.assertEqual(scores["schema"], "evenkeel.scores/1")
+        self.assertEqual(scores["split"], {"fit_sequences": 280, "score_sequences": 280})
+        self.assertEqual([row["strategy"] for row in scores["rows"]], ["contiguous", "lpt", "eplb", "metis-glpk"])
+        for row in scores["rows"]:
+            self.assertEqual(set(row), {"strategy", "status", "solve_seconds", "in_sample", "held_out", "certificate", "stages"})
+            for part in ("in_sample", "held_out"):
+                self.assertEqual(list(row[part]), METRICS)
+                self.assertEqual(len(row[part]["imbalance_by_layer"]), 8)
+            self.assertEqual(set(row["certificate"]), {"value", "bound", "gap", "load_bound", "z_star"})
+            placement = json.loads((out / f"{row['strategy']}.json").read_text())
+            self.assertEqual(placement["schema"], "evenkeel.placement/1")
+            self.assertEqual((placement["experts"], placement["gpus"], placement["nodes"]), (64, 8, 1))
+        split = json.loads((out / "split.json").read_text())
+        self.assertEqual(split["fit"], list(range(0, 560, 2)))
+        self.assertEqual(split["score"], list(range(1, 560, 2)))
+
+    def test_metis_glpk_beats_the_baselines_out_of_sample_inside_its_caps(self):
+        rows = {row["strategy"]: row for row in self.json_of(
+            "compare", DAY, "--gpus", 8, "--holdout", 0.5, "--time", "2s", "--slack", 0.02, "--strategies", "lpt,eplb,metis-glpk",
+            "--json")["rows"]}
+        ours = rows["metis-glpk"]
+        for name in ("lpt", "eplb"):
+            self.assertGreater(ours["held_out"]["same_gpu_share"], 1.3 * rows[name]["held_out"]["same_gpu_share"])
+        for ratio, z_star in zip(ours["in_sample"]["imbalance_by_layer"], ours["certificate"]["z_star"]):
+            self.assertLessEqual(ratio, 1.02 * z_star + 1e-9)
+        self.assertEqual(ours["in_sample"]["duplicate_slots"], 0)
+
+    def test_time_bounds_the_solver(self):
+        for limit in (0, 0.3, 2):
+            row = self.json_of("compare", DAY, "--gpus", 8, "--time", f"{limit}s", "--strategies", "metis-glpk", "--json")["rows"][0]
+            self.assertLessEqual(row["solve_seconds"], 1.1 * limit + 0.3)
+
+    def test_work_gives_the_same_placement_bytes(self):
+        first, second = self.folder / "a", self.folder / "b"
+        for out in (first, second):
+            self.succeed("compare", DAY, "--gpus", 8, "--nodes", 2, "--work", 3000000, "--strategies", "metis-glpk", "--out-dir", out)
+        self.assertEqual((first / "metis-glpk.json").read_bytes(), (second / "metis-glpk.json").read_bytes())
+
+    def test_table_has_a_row_a_strategy(self):
+        lines = self.succeed("compare", DAY, "--gpus", 8, "--strategies", "contiguous,random").stdout.splitlines()
+        self.assertEqual([line.split()[0] for line in lines[2:]], ["contiguous", "random"])
+
+
+class Partition(CommandTest):
+    def counts(self, rows):
+        path = self.folder / "counts.json"
+        path.write_text(json.dumps({"logical_count": rows}))
+        return path
+
+    def test_eplb_gives_its_published_map(self):
+        written = self.succeed("partition", self.counts(EPLB_COUNTS), "--strategy", "eplb", "--redundant", 4, "--groups", 4, "--nodes", 2,
+                               "--gpus", 8, "-o", "-", "--format", "sglang")
+        self.assertEqual(json.loads(written.stdout), {"physical_to_logical_map": EPLB_MAP})
+
+    def test_sglang_map_has_rows_for_dense_layers(self):
+        out = self.folder / "p.json"
+        self.succeed("partition", self.counts([[0] * 12] + EPLB_COUNTS), "--gpus", 4, "-o", out, "--format", "sglang")
+        rows = json.loads(out.read_text())["physical_to_logical_map"]
+        self.assertEqual(rows[0], list(range(12)))
+        self.assertEqual([sorted(row) for row in rows], [list(range(12))] * 3)
+
+    def test_report_is_one_row_of_the_scores(self):
+        report = self.folder / "report.json"
+        self.succeed("partition", DAY, "--gpus", 8, "--time", "1s", "-o", self.folder / "p.json", "--report", report)
+        row = json.loads(report.read_text())
+        self.assertEqual(row["strategy"], "evenkeel")
+        self.assertIn("metis", [stage["name"] for stage in row["stages"]])
+
+    def test_evaluate_reads_back_what_partition_wrote(self):
+        for name in ("evenkeel", "sglang"):
+            out = self.folder / f"{name}.json"
+            written = self.json_of("partition", DAY, "--gpus", 8, "--nodes", 2, "--redundant", 8, "--work", 100000, "-o", out, "--format", name,
+                                   "--json")
+            read = self.json_of("evaluate", DAY, "--gpus", 8, "--nodes", 2, "--placement", out, "--placement", out, "--json")["rows"]
+            moved = read[1]["in_sample"]
+            self.assertEqual((moved["churn"], moved["moved_bytes"], moved["rounds"]), (0, 0, 0))
+            for key in METRICS[:14]:
+                self.assertEqual(read[0]["in_sample"][key], written["in_sample"][key], key)
+
+    def test_settings_come_from_the_environment_and_flags_win(self):
+        environment = {**os.environ, "EVENKEEL_GPUS": "4", "EVENKEEL_STRATEGY": "contiguous"}
+        out = self.folder / "p.json"
+        self.succeed("partition", DAY, "-o", out, env=environment)
+        self.assertEqual(json.loads(out.read_text())["gpus"], 4)
+        self.succeed("partition", DAY, "--gpus", 16, "-o", out, env=environment)
+        self.assertEqual(json.loads(out.read_text())["gpus"], 16)
+
+    def test_interrupt_exits_130_and_leaves_no_file(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = subprocess.Popen([BIN / "evenkeel", "partition", DAY, "--gpus", "8", "--time", "60s", "-o", self.folder / "p.json"])
+            time.sleep(1.0)
+            process.send_signal(number)
+            self.assertEqual(process.wait(timeout=10), 130)
+            self.assertEqual(list(self.folder.iterdir()), [])
+
+
+class Help(CommandTest):
+    def test_every_command_has_examples(self):
+        for command in ("partition", "compare", "evaluate"):
+            self.assertIn("Examples:\n", self.succeed(command, "--help").stdout)
+
+    def test_version(self):
+        self.assertRegex(self.succeed("--version").stdout, r"^\d+\.\d+\.\d+\n$")
+
+
+class Rounds(CommandTest):
+    def test_several_rounds_over_a_layer_are_one_row(self):
+        ids = bytes((3 * token + 5 * rounds + 7 * choice) % 8 for token in range(200) for rounds in range(3) for choice in range(2))
+        trace = npz(self.folder / "t.npz", ids=npy("|u1", "(200, 3, 2)", ids), layer_ids=npy("<i8", "(3,)", b"".join(
+            value.to_bytes(8, "little") for value in (4, 4, 6))))
+        out = self.folder / "p.json"
+        self.succeed("partition", trace, "--gpus", 4, "--time", "1s", "-o", out)
+        placement = json.loads(out.read_text())
+        self.assertEqual(placement["layer_ids"], [4, 6])
+        self.assertEqual(len(placement["physical_to_logical_map"]), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

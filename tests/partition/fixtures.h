@@ -1,0 +1,62 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <vector>
+
+#include "partition/model/random.h"
+#include "partition/model/routing_profile.h"
+
+namespace evenkeel::testing {
+
+/// Shape of a made-up profile.
+struct ProfileShape {
+  std::size_t layers = 4;
+  std::size_t experts = 16;
+  std::size_t top_k = 2;
+  std::size_t tokens = 400;
+};
+
+/// Skewed routing with structure: a token's next experts tend to follow from its last, and low numbers are chosen more.
+inline RoutingProfile structured_profile(const ProfileShape& shape, std::uint64_t seed) {
+  Random random(seed, 0);
+  RoutingProfile profile;
+  profile.shape.experts = shape.experts;
+  profile.shape.layer_ids.resize(shape.layers);
+  std::iota(profile.shape.layer_ids.begin(), profile.shape.layer_ids.end(), 0);
+  profile.paths.top_k = shape.top_k;
+  for (std::uint32_t layer = 0; layer < shape.layers; ++layer) profile.paths.layer_of_round.push_back(layer);
+  Grid<std::uint64_t> load(shape.layers, shape.experts);
+  const auto experts = static_cast<std::uint32_t>(shape.experts);
+  for (std::size_t token = 0; token < shape.tokens; ++token) {
+    if (token % 50 == 0) profile.paths.sequence_start.push_back(token);
+    std::uint32_t state = random.below(experts);
+    for (std::size_t layer = 0; layer < shape.layers; ++layer) {
+      state = random.below(4) == 0 ? std::min(random.below(experts), random.below(experts)) : (state * 5 + 3) % experts;
+      for (std::uint32_t choice = 0; choice < shape.top_k; ++choice) {
+        const std::uint32_t expert = (state + choice * 7) % experts;
+        profile.paths.experts.push_back(static_cast<ExpertIndex>(expert));
+        ++load(layer, expert);
+      }
+    }
+  }
+  profile.paths.sequence_start.push_back(shape.tokens);
+  profile.windows.push_back({std::move(load), "mixed"});
+  return profile;
+}
+
+/// Loads alone, one row a layer.
+inline RoutingProfile loads_profile(const std::vector<std::vector<std::uint64_t>>& rows) {
+  RoutingProfile profile;
+  profile.shape.experts = rows.front().size();
+  profile.shape.layer_ids.resize(rows.size());
+  std::iota(profile.shape.layer_ids.begin(), profile.shape.layer_ids.end(), 0);
+  Grid<std::uint64_t> load(rows.size(), rows.front().size());
+  for (std::size_t layer = 0; layer < rows.size(); ++layer) std::ranges::copy(rows[layer], load[layer].begin());
+  profile.windows.push_back({std::move(load), "mixed"});
+  return profile;
+}
+
+}  // namespace evenkeel::testing

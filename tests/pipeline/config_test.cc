@@ -1,0 +1,48 @@
+#include <gtest/gtest.h>
+
+#include "pipeline/config/cluster_file.h"
+#include "pipeline/config/nearest.h"
+#include "pipeline/config/strict_yaml.h"
+#include "tests/pipeline/temporary_file.h"
+
+namespace evenkeel {
+namespace {
+
+using testing::TemporaryFolder;
+
+TEST(ClusterFile, reads_what_is_set_and_keeps_the_defaults) {
+  const TemporaryFolder folder;
+  const auto cluster =
+      read_cluster(folder.write("c.yaml", "gpus: 16\nnodes: 2\ninter_node:\n  bandwidth_gb_per_s: 25\n"));
+  ASSERT_TRUE(cluster) << cluster.error().message;
+  EXPECT_EQ(cluster->gpus, 16U);
+  EXPECT_DOUBLE_EQ(cluster->inter_node.bandwidth_gb_per_s, 25);
+  EXPECT_DOUBLE_EQ(cluster->intra_node.bandwidth_gb_per_s, 450);
+}
+
+TEST(ClusterFile, names_the_nearest_key_for_an_unknown_one) {
+  const TemporaryFolder folder;
+  const auto cluster = read_cluster(folder.write("c.yaml", "gpus: 16\nnode: 2\n"));
+  ASSERT_FALSE(cluster);
+  EXPECT_NE(cluster.error().message.find("unknown key 'node'; did you mean 'nodes'?"), std::string::npos)
+      << cluster.error().message;
+}
+
+TEST(ClusterFile, refuses_what_is_no_cluster) {
+  const TemporaryFolder folder;
+  for (const char* text : {"", "- 1\n", "gpus: many\n", "gpus: -4\n", "gpus: 8\ngpus: 9\n", "gpus: [1]\n",
+                           "gpus: 8\nnodes: 3\n", "gpus: {\n", "gpus: 8\nintra_node: {bandwidth_gb_per_s: 0}\n"}) {
+    EXPECT_FALSE(read_cluster(folder.write("c.yaml", text))) << text;
+  }
+  EXPECT_FALSE(read_cluster(folder.path() / "absent.yaml"));
+}
+
+TEST(NearestWord, is_the_closest_or_none) {
+  const std::vector<std::string> words{"contiguous", "random", "lpt", "eplb"};
+  EXPECT_EQ(nearest_word("contigous", words), "contiguous");
+  EXPECT_EQ(nearest_word("elpb", words), "eplb");
+  EXPECT_EQ(nearest_word("something-else", words), std::nullopt);
+}
+
+}  // namespace
+}  // namespace evenkeel

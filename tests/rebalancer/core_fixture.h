@@ -1,0 +1,134 @@
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "rebalancer/core/core.h"
+
+namespace evenkeel::rebalancer {
+
+using std::chrono::milliseconds;
+
+/// The first message of type M to `peer`, or null.
+template <class M>
+const M* sent_to(const Actions& actions, const std::string& peer) {
+  for (const Action& action : actions) {
+    const auto* send = std::get_if<Send>(&action);
+    if (!send || send->peer != peer) continue;
+    if (const auto* message = std::get_if<M>(&send->message)) return message;
+  }
+  return nullptr;
+}
+
+template <class A>
+const A* first(const Actions& actions) {
+  for (const Action& action : actions) {
+    if (const auto* found = std::get_if<A>(&action)) return found;
+  }
+  return nullptr;
+}
+
+/// One layer of four experts on two GPUs, two agents "a" and "b", and a clock that only the test moves. A journal keeps
+/// what the core has written, as the store would.
+class CoreTest : public testing::Test {
+ protected:
+  static CoreOptions options() {
+    CoreOptions o;
+    o.cluster.gpus = 2;
+    o.agents_expected = 2;
+    o.tokens_min = 100;
+    o.interval_min = milliseconds(1'000);
+    o.prepare_timeout = milliseconds(10'000);
+    o.lease = milliseconds(60'000);
+    return o;
+  }
+
+  /// A process that starts on the journal: what the program does before it serves.
+  static Core start(std::vector<JournalRecord>& journal, std::uint64_t term, const CoreOptions& o = options()) {
+    auto recovery = recover(term, journal);
+    EXPECT_TRUE(recovery);
+    journal.insert(journal.end(), recovery->aborts.begin(), recovery->aborts.end());
+    auto core = Core::create(o, std::move(*recovery));
+    EXPECT_TRUE(core) << core.error().message;
+    return std::move(*core);
+  }
+
+  Actions step(const Event& event) {
+    Actions actions = core_.step(event, now_);
+    for (const Action& action : actions) {
+      const auto* write = std::get_if<Write>(&action);
+      if (write) journal_.insert(journal_.end(), write->records.begin(), write->records.end());
+    }
+    return actions;
+  }
+  Actions receive(const std::string& worker, wire::Message message) {
+    return step(Received{worker, worker, "model", std::move(message)});
+  }
+  Actions hello(const std::string& worker, std::uint64_t incarnation = 1) {
+    return receive(worker, wire::Hello{incarnation, worker == "a" ? 0U : 1U, 2, {0}, 4, 0, std::nullopt});
+  }
+  Actions report(const std::string& worker, std::uint64_t sequence, std::vector<std::uint64_t> counts,
+                 std::uint64_t incarnation = 1) {
+    Grid<std::uint64_t> table(1, counts.size());
+    std::uint64_t tokens = 0;
+    for (std::size_t e = 0; e < counts.size(); ++e) tokens += table(0, e) = counts[e];
+    return receive(worker, wire::Report{incarnation, sequence, 0, tokens, table});
+  }
+  Actions applied(const std::string& worker) {
+    const wire::Stamp stamp{core_.term(), core_.running()->epoch};
+    return receive(worker, wire::Applied{stamp, 1, wire::digest(core_.running()->placement)});
+  }
+  Actions tick(milliseconds later) {
+    now_ += later;
+    return step(Tick{});
+  }
+
+  void join_both() {
+    for (const std::string worker : {"a", "b"}) {
+      static_cast<void>(hello(worker));
+      static_cast<void>(applied(worker));
+    }
+  }
+  /// Reports on which the contiguous map is bad (experts 0 and 1 are hot) and the plan below is perfect.
+  Actions start_plan() {
+    join_both();
+    static_cast<void>(report("a", 1, {60, 40, 10, 10}));
+    static_cast<void>(report("b", 1, {40, 60, 10, 10}));
+    return tick(milliseconds(1'000));
+  }
+  static Placement better() {
+    Grid<ExpertIndex> map(1, 4);
+    const std::vector<ExpertIndex> experts{0, 2, 1, 3};
+    for (std::size_t slot = 0; slot < 4; ++slot) map(0, slot) = experts[slot];
+    return *Placement::create({.layer_ids = {0},
+                               .experts = 4,
+                               .nodes = 1,
+                               .slots_of_gpu = {2, 2},
+                               .expert_of_slot = map,
+                               .shares = std::nullopt});
+  }
+  /// Up to a PREPARE that both agents have heard.
+  Actions prepare_better() {
+    const Actions actions = start_plan();
+    const auto* job = first<StartPlanning>(actions);
+    EXPECT_TRUE(job);
+    return step(PlanReady{job ? job->plan : 0, better(), 0.1});
+  }
+  Actions ready(const std::string& worker) { return receive(worker, wire::Ready{{core_.term(), last_prepared()}, 1}); }
+  std::uint64_t last_prepared() const {
+    std::uint64_t epoch = 0;
+    for (const JournalRecord& record : journal_) {
+      if (record.kind == RecordKind::kPrepare) epoch = record.stamp.epoch;
+    }
+    return epoch;
+  }
+  void restart() { core_ = start(journal_, core_.term() + 1); }
+
+  TimePoint now_{};
+  std::vector<JournalRecord> journal_;
+  Core core_ = start(journal_, 1);
+};
+
+}  // namespace evenkeel::rebalancer

@@ -1,0 +1,179 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/rebalancer/core_fixture.h"
+
+namespace evenkeel::rebalancer {
+namespace {
+
+using CoreMigration = CoreTest;
+
+std::string text_of(const wire::Note* note, const std::string& name) {
+  if (!note) return "";
+  for (const auto& [key, value] : note->fields) {
+    if (key == name && std::holds_alternative<std::string>(value)) return std::get<std::string>(value);
+  }
+  return "";
+}
+
+TEST_F(CoreMigration, plans_on_the_exact_sum_of_all_reports) {
+  const Actions actions = start_plan();
+  const auto* job = first<StartPlanning>(actions);
+  ASSERT_TRUE(job);
+  const auto loads = job->profile.total_load();
+  EXPECT_EQ(std::vector(loads.cells().begin(), loads.cells().end()), (std::vector<std::uint64_t>{100, 100, 20, 20}));
+}
+
+TEST_F(CoreMigration, waits_for_every_agent_enough_tokens_and_the_interval) {
+  static_cast<void>(hello("a"));
+  static_cast<void>(applied("a"));
+  static_cast<void>(report("a", 1, {1000, 0, 0, 0}));
+  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(5'000))));
+  static_cast<void>(hello("b"));
+  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(0)))) << "b has not said that it holds epoch 0";
+  static_cast<void>(applied("b"));
+  const Actions planned = tick(milliseconds(0));
+  ASSERT_TRUE(first<StartPlanning>(planned));
+  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(5'000)))) << "one plan at a time";
+  static_cast<void>(step(PlanReady{1, core_.running()->placement, 0}));
+  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(5'000)))) << "no new tokens";
+  static_cast<void>(report("a", 2, {1000, 0, 0, 99}));
+  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(0))));
+  static_cast<void>(report("a", 3, {1000, 0, 0, 100}));
+  const Actions again = tick(milliseconds(0));
+  ASSERT_TRUE(first<StartPlanning>(again));
+  EXPECT_EQ(first<StartPlanning>(again)->profile.total_load()(0, 0), 0U) << "counts of the last plan are not reused";
+}
+
+TEST_F(CoreMigration, journals_before_it_speaks_and_commits_when_all_are_ready) {
+  const Actions prepared = prepare_better();
+  const auto is_write = [](const Action& a) { return std::holds_alternative<Write>(a); };
+  const auto is_spoken = [](const Action& a) {
+    return std::holds_alternative<Send>(a) || std::holds_alternative<Broadcast>(a);
+  };
+  EXPECT_LT(std::ranges::find_if(prepared, is_write), std::ranges::find_if(prepared, is_spoken));
+  EXPECT_EQ(journal_.back().kind, RecordKind::kPrepare);
+  EXPECT_FALSE(first<Write>(ready("a")));
+  const Actions committed = ready("b");
+  EXPECT_LT(std::ranges::find_if(committed, is_write), std::ranges::find_if(committed, is_spoken));
+  EXPECT_EQ(journal_.back().kind, RecordKind::kCommit);
+  for (const std::string worker : {"a", "b"}) {
+    ASSERT_TRUE(sent_to<wire::Commit>(committed, worker));
+    EXPECT_EQ(sent_to<wire::Commit>(committed, worker)->stamp, (wire::Stamp{1, 1}));
+    EXPECT_EQ(sent_to<wire::Commit>(committed, worker)->digest, wire::digest(better()));
+  }
+  EXPECT_TRUE(first<Broadcast>(committed));
+  EXPECT_EQ(core_.running()->placement, better());
+}
+
+TEST_F(CoreMigration, counts_one_agent_that_is_ready_twice_as_one) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(ready("a"));
+  static_cast<void>(ready("a"));
+  EXPECT_EQ(core_.running()->epoch, 0U);
+}
+
+TEST_F(CoreMigration, repeats_prepare_and_commit_until_they_are_acknowledged) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(ready("a"));
+  const Actions repeated = tick(milliseconds(300));
+  EXPECT_FALSE(sent_to<wire::Prepare>(repeated, "a"));
+  ASSERT_TRUE(sent_to<wire::Prepare>(repeated, "b"));
+  EXPECT_EQ(sent_to<wire::Prepare>(repeated, "b")->deadline_ms, 9'700U);
+  static_cast<void>(ready("b"));
+  static_cast<void>(applied("a"));
+  const Actions later = tick(milliseconds(300));
+  EXPECT_FALSE(sent_to<wire::Commit>(later, "a"));
+  EXPECT_TRUE(sent_to<wire::Commit>(later, "b"));
+  static_cast<void>(applied("b"));
+  EXPECT_FALSE(sent_to<wire::Commit>(tick(milliseconds(300)), "b"));
+}
+
+TEST_F(CoreMigration, aborts_at_the_deadline_when_a_ready_is_lost) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(ready("a"));
+  EXPECT_FALSE(first<Write>(tick(milliseconds(9'999))));
+  const Actions aborted = tick(milliseconds(1));
+  EXPECT_EQ(journal_.back().kind, RecordKind::kAbort);
+  EXPECT_TRUE(sent_to<wire::Abort>(aborted, "a"));
+  EXPECT_TRUE(sent_to<wire::Abort>(aborted, "b"));
+  static_cast<void>(ready("b"));
+  EXPECT_EQ(core_.running()->epoch, 0U) << "a READY after the ABORT changes nothing";
+  EXPECT_EQ(core_.counters().messages_late, 1U);
+}
+
+TEST_F(CoreMigration, aborts_when_an_agent_refuses_the_epoch) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(receive("a", wire::Refusal{wire::RefusalReason::kShapeMismatch, "prepare", {1, 0}, ""}));
+  EXPECT_EQ(journal_.back().kind, RecordKind::kAbort);
+}
+
+TEST_F(CoreMigration, never_aborts_after_commit) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(ready("a"));
+  static_cast<void>(ready("b"));
+  static_cast<void>(receive("a", wire::Refusal{wire::RefusalReason::kShapeMismatch, "prepare", {1, 0}, ""}));
+  static_cast<void>(tick(milliseconds(60'000)));
+  EXPECT_EQ(journal_.back().kind, RecordKind::kCommit);
+  EXPECT_EQ(core_.running()->epoch, 1U);
+}
+
+TEST_F(CoreMigration, keeps_the_placement_when_the_gain_is_small_and_says_why) {
+  static_cast<void>(start_plan());
+  const Actions actions = step(PlanReady{1, core_.running()->placement, 0.1});
+  EXPECT_EQ(text_of(first<wire::Note>(actions), "verdict"), "keep");
+  EXPECT_FALSE(first<Write>(actions));
+}
+
+TEST_F(CoreMigration, keeps_the_placement_when_the_solver_fails) {
+  static_cast<void>(start_plan());
+  const Actions actions = step(PlanReady{1, tl::unexpected(Error{ErrorCode::kFailure, "no memory"}), 0});
+  EXPECT_EQ(text_of(first<wire::Note>(actions), "verdict"), "keep");
+  EXPECT_NE(text_of(first<wire::Note>(actions), "reason").find("no memory"), std::string::npos);
+}
+
+TEST_F(CoreMigration, ignores_the_answer_to_a_plan_it_did_not_ask_for) {
+  static_cast<void>(start_plan());
+  EXPECT_TRUE(step(PlanReady{77, better(), 0}).empty());
+}
+
+TEST_F(CoreMigration, gives_up_after_a_crash_before_commit_and_plans_again_under_a_new_number) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(ready("a"));
+  restart();
+  EXPECT_EQ(journal_.back().kind, RecordKind::kAbort);
+  EXPECT_EQ(journal_.back().stamp.epoch, 1U);
+  EXPECT_EQ(core_.running()->epoch, 0U);
+  const auto answer = ready("b");
+  ASSERT_TRUE(sent_to<wire::Refusal>(answer, "b"));
+  EXPECT_EQ(sent_to<wire::Refusal>(answer, "b")->reason, wire::RefusalReason::kUnknownAgent);
+  const Actions prepared = prepare_better();
+  ASSERT_TRUE(first<Broadcast>(prepared));
+  EXPECT_EQ(std::get<wire::Prepare>(first<Broadcast>(prepared)->message).stamp, (wire::Stamp{2, 2}));
+}
+
+TEST_F(CoreMigration, completes_forward_after_a_crash_behind_commit) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(ready("a"));
+  static_cast<void>(ready("b"));
+  restart();
+  EXPECT_EQ(journal_.back().kind, RecordKind::kCommit);
+  const Actions actions = hello("b");
+  ASSERT_TRUE(sent_to<wire::Snapshot>(actions, "b"));
+  EXPECT_EQ(sent_to<wire::Snapshot>(actions, "b")->stamp, (wire::Stamp{2, 1}));
+  EXPECT_EQ(sent_to<wire::Snapshot>(actions, "b")->placement, better());
+}
+
+TEST_F(CoreMigration, brings_an_agent_that_restarts_while_preparing_up_to_date) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(ready("a"));
+  const Actions actions = hello("a", 2);
+  EXPECT_TRUE(sent_to<wire::Snapshot>(actions, "a"));
+  EXPECT_TRUE(sent_to<wire::Prepare>(actions, "a"));
+  static_cast<void>(ready("b"));
+  EXPECT_EQ(core_.running()->epoch, 0U) << "the new incarnation has loaded nothing yet";
+}
+
+}  // namespace
+}  // namespace evenkeel::rebalancer

@@ -1,0 +1,128 @@
+#include <gtest/gtest.h>
+
+#include "tests/rebalancer/core_fixture.h"
+
+namespace evenkeel::rebalancer {
+namespace {
+
+using CoreReports = CoreTest;
+
+std::vector<std::uint64_t> totals(const Core& core) {
+  const auto cells = core.registry().load_tokens().cells();
+  return {cells.begin(), cells.end()};
+}
+
+const wire::Refusal* refusal(const Actions& actions, const std::string& worker) {
+  return sent_to<wire::Refusal>(actions, worker);
+}
+
+TEST_F(CoreReports, places_contiguously_at_the_first_hello_and_journals_it) {
+  const Actions actions = hello("a");
+  ASSERT_TRUE(sent_to<wire::Snapshot>(actions, "a"));
+  EXPECT_EQ(sent_to<wire::Snapshot>(actions, "a")->stamp, (wire::Stamp{1, 0}));
+  ASSERT_EQ(journal_.size(), 2U);
+  EXPECT_EQ(journal_[1].kind, RecordKind::kCommit);
+}
+
+TEST_F(CoreReports, come_to_the_same_totals_repeated_reordered_and_with_gaps) {
+  join_both();
+  static_cast<void>(report("a", 1, {1, 0, 0, 0}));
+  static_cast<void>(report("a", 4, {9, 5, 0, 0}));
+  static_cast<void>(report("a", 2, {3, 0, 0, 0}));
+  static_cast<void>(report("a", 4, {9, 5, 0, 0}));
+  static_cast<void>(report("b", 1, {0, 0, 2, 2}));
+  EXPECT_EQ(totals(core_), (std::vector<std::uint64_t>{9, 5, 2, 2}));
+  EXPECT_EQ(core_.registry().tokens(), 18U);
+  EXPECT_EQ(core_.counters().reports_stale, 2U);
+}
+
+TEST_F(CoreReports, are_acknowledged_even_when_they_are_old) {
+  join_both();
+  static_cast<void>(report("a", 2, {3, 0, 0, 0}));
+  ASSERT_TRUE(sent_to<wire::ReportAck>(report("a", 1, {1, 0, 0, 0}), "a"));
+}
+
+TEST_F(CoreReports, that_count_less_than_before_are_refused_and_change_nothing) {
+  join_both();
+  static_cast<void>(report("a", 1, {9, 5, 0, 0}));
+  const auto actions = report("a", 2, {10, 4, 9, 9});
+  ASSERT_TRUE(refusal(actions, "a"));
+  EXPECT_EQ(refusal(actions, "a")->reason, wire::RefusalReason::kShrinkingCounts);
+  EXPECT_EQ(totals(core_), (std::vector<std::uint64_t>{9, 5, 0, 0}));
+  EXPECT_EQ(core_.counters().reports_refused, 1U);
+}
+
+TEST_F(CoreReports, of_another_shape_are_refused) {
+  join_both();
+  const auto actions = report("a", 1, {1, 2, 3});
+  ASSERT_TRUE(refusal(actions, "a"));
+  EXPECT_EQ(refusal(actions, "a")->reason, wire::RefusalReason::kShapeMismatch);
+}
+
+TEST_F(CoreReports, of_a_new_incarnation_add_to_those_of_the_old) {
+  join_both();
+  static_cast<void>(report("a", 5, {9, 0, 0, 0}));
+  static_cast<void>(hello("a", 2));
+  static_cast<void>(report("a", 1, {4, 0, 0, 0}, 2));
+  EXPECT_EQ(totals(core_).front(), 13U);
+}
+
+TEST_F(CoreReports, of_an_older_incarnation_are_fenced_off) {
+  join_both();
+  static_cast<void>(hello("a", 2));
+  const auto actions = report("a", 9, {50, 0, 0, 0}, 1);
+  ASSERT_TRUE(refusal(actions, "a"));
+  EXPECT_EQ(refusal(actions, "a")->reason, wire::RefusalReason::kStaleIncarnation);
+  const auto again = hello("a", 1);
+  ASSERT_TRUE(refusal(again, "a"));
+  EXPECT_EQ(refusal(again, "a")->reason, wire::RefusalReason::kStaleIncarnation);
+  EXPECT_EQ(totals(core_).front(), 0U);
+}
+
+TEST_F(CoreReports, over_a_connection_that_said_no_hello_are_refused) {
+  join_both();
+  const auto actions = step(Received{"stranger", "a", "model", wire::Report{1, 1, 0, 9, Grid<std::uint64_t>(1, 4, 9)}});
+  ASSERT_TRUE(refusal(actions, "stranger"));
+  EXPECT_EQ(refusal(actions, "stranger")->reason, wire::RefusalReason::kUnknownAgent);
+  EXPECT_EQ(core_.registry().tokens(), 0U);
+}
+
+TEST_F(CoreReports, refuses_a_hello_of_another_model_world_rank_or_shape) {
+  join_both();
+  const wire::Hello good{1, 0, 2, {0}, 4, 0, std::nullopt};
+  const auto why = [&](const std::string& worker, const std::string& model, wire::Hello hello) {
+    const auto actions = step(Received{"peer", worker, model, std::move(hello)});
+    const auto* refused = refusal(actions, "peer");
+    return refused ? std::string(wire::reason_name(refused->reason)) : "";
+  };
+  EXPECT_EQ(why("a", "other", good), "shape_mismatch");
+  EXPECT_EQ(why("a", "model", {1, 0, 3, {0}, 4, 0, std::nullopt}), "shape_mismatch");
+  EXPECT_EQ(why("a", "model", {1, 0, 2, {0}, 5, 0, std::nullopt}), "shape_mismatch");
+  EXPECT_EQ(why("c", "model", good), "conflict");
+  EXPECT_EQ(why("rebalancer", "model", good), "conflict");
+  EXPECT_EQ(why("a", "model", {1, 0, 2, {0}, 4, 9, std::nullopt}), "stale_stamp");
+  EXPECT_EQ(why("a", "model", {1, 0, 2, {0}, 4, 0, 3}), "stale_stamp");
+  EXPECT_EQ(why("a", "model", good), "");
+}
+
+TEST_F(CoreReports, passes_the_rank_of_a_silent_worker_to_another) {
+  join_both();
+  now_ += milliseconds(60'001);
+  const auto actions = receive("c", wire::Hello{1, 0, 2, {0}, 4, 0, std::nullopt});
+  EXPECT_TRUE(sent_to<wire::Snapshot>(actions, "c"));
+  EXPECT_EQ(core_.registry().agents().count("a"), 0U);
+}
+
+TEST_F(CoreReports, refuses_a_journal_for_another_cluster) {
+  join_both();
+  CoreOptions other = options();
+  other.cluster.gpus = 4;
+  auto recovery = recover(2, journal_);
+  ASSERT_TRUE(recovery);
+  const auto core = Core::create(other, std::move(*recovery));
+  ASSERT_FALSE(core);
+  EXPECT_NE(core.error().message.find("2 GPUs"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace evenkeel::rebalancer

@@ -1,0 +1,138 @@
+#include "rebalancer/store/journal.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include "rebalancer/core/recovery.h"
+
+namespace evenkeel::rebalancer {
+namespace {
+
+Placement placement() { return *contiguous_placement({0, 3}, 4, 2, 2, 1); }
+
+JournalRecord prepare(std::uint64_t term, std::uint64_t epoch) {
+  return {RecordKind::kPrepare, {term, epoch}, placement(), ""};
+}
+JournalRecord commit(std::uint64_t term, std::uint64_t epoch) {
+  return {RecordKind::kCommit, {term, epoch}, std::nullopt, ""};
+}
+JournalRecord abort_of(std::uint64_t term, std::uint64_t epoch) {
+  return {RecordKind::kAbort, {term, epoch}, std::nullopt, "late"};
+}
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "evenkeel-journal-XXXXXX").string();
+    folder_ = mkdtemp(pattern.data());
+  }
+  ~JournalTest() override { std::filesystem::remove_all(folder_); }
+
+  [[nodiscard]] std::filesystem::path file() const { return folder_ / "journal.sqlite"; }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(JournalTest, gives_back_what_it_took_after_it_was_opened_again) {
+  const std::vector<JournalRecord> written{prepare(1, 0), commit(1, 0), prepare(1, 1), abort_of(1, 1)};
+  {
+    auto journal = Journal::open(folder_);
+    ASSERT_TRUE(journal) << journal.error().message;
+    ASSERT_TRUE(journal->append(std::span(written).first(2)));
+    ASSERT_TRUE(journal->append(std::span(written).subspan(2)));
+  }
+  auto journal = Journal::open(folder_);
+  ASSERT_TRUE(journal) << journal.error().message;
+  const auto read = journal->records();
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, written);
+}
+
+TEST_F(JournalTest, begins_a_higher_term_each_time) {
+  for (std::uint64_t term = 1; term <= 3; ++term) {
+    auto journal = Journal::open(folder_);
+    ASSERT_TRUE(journal);
+    EXPECT_EQ(*journal->begin_term(), term);
+  }
+}
+
+TEST_F(JournalTest, survives_an_end_without_farewell) {
+  auto journal = Journal::open(folder_);
+  ASSERT_TRUE(journal);
+  ASSERT_TRUE(journal->append(std::vector{prepare(1, 0), commit(1, 0), prepare(1, 1)}));
+  // What a killed process leaves: the files as they are, the WAL not merged.
+  const auto copy = folder_ / "copy";
+  std::filesystem::create_directory(copy);
+  for (const char* name : {"journal.sqlite", "journal.sqlite-wal"}) {
+    std::filesystem::copy_file(folder_ / name, copy / name);
+  }
+  auto reopened = Journal::open(copy);
+  ASSERT_TRUE(reopened) << reopened.error().message;
+  const auto recovery = recover(2, *reopened->records());
+  ASSERT_TRUE(recovery);
+  EXPECT_EQ(recovery->running->epoch, 0U);
+  EXPECT_EQ(recovery->next_epoch, 2U);
+  ASSERT_EQ(recovery->aborts.size(), 1U);
+  EXPECT_EQ(recovery->aborts.front().stamp, (wire::Stamp{1, 1}));
+}
+
+TEST_F(JournalTest, forgets_epochs_far_behind_a_commit) {
+  auto journal = Journal::open(folder_);
+  ASSERT_TRUE(journal);
+  ASSERT_TRUE(journal->append(std::vector{prepare(1, 0), commit(1, 0), prepare(1, 300), commit(1, 300)}));
+  EXPECT_EQ(journal->records()->size(), 2U);
+}
+
+TEST_F(JournalTest, is_held_by_one_process_at_a_time) {
+  auto journal = Journal::open(folder_);
+  ASSERT_TRUE(journal);
+  const auto second = Journal::open(folder_);
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message.find("another rebalancer"), std::string::npos) << second.error().message;
+}
+
+TEST_F(JournalTest, says_which_file_is_damaged_and_what_to_do) {
+  std::ofstream(file()) << std::string(8192, 'x');
+  const auto journal = Journal::open(folder_);
+  ASSERT_FALSE(journal);
+  EXPECT_NE(journal.error().message.find(file().string()), std::string::npos) << journal.error().message;
+  EXPECT_NE(journal.error().message.find("restore it"), std::string::npos) << journal.error().message;
+}
+
+TEST_F(JournalTest, refuses_a_page_damaged_in_the_middle) {
+  {
+    auto journal = Journal::open(folder_);
+    ASSERT_TRUE(journal);
+    ASSERT_TRUE(journal->append(std::vector{prepare(1, 0), commit(1, 0)}));
+  }
+  std::fstream damaged(file(), std::ios::in | std::ios::out | std::ios::binary);
+  damaged.seekp(4096);
+  damaged << std::string(4096, 'x');
+  damaged.close();
+  EXPECT_FALSE(Journal::open(folder_));
+}
+
+TEST_F(JournalTest, refuses_a_folder_it_cannot_make) {
+  std::ofstream(folder_ / "file") << "x";
+  const auto journal = Journal::open(folder_ / "file" / "state");
+  ASSERT_FALSE(journal);
+  EXPECT_NE(journal.error().message.find("--state"), std::string::npos);
+}
+
+TEST(Recovery, refuses_a_commit_whose_map_is_missing) {
+  EXPECT_FALSE(recover(2, std::vector{prepare(1, 0), commit(1, 0), commit(1, 1)}));
+}
+
+TEST(Recovery, starts_empty) {
+  const auto recovery = recover(1, std::vector<JournalRecord>{});
+  ASSERT_TRUE(recovery);
+  EXPECT_FALSE(recovery->running);
+  EXPECT_EQ(recovery->next_epoch, 0U);
+}
+
+}  // namespace
+}  // namespace evenkeel::rebalancer
