@@ -19,12 +19,12 @@ fi
 
 scripts/install-deps.sh --test
 scripts/check-format.sh
-scripts/build.sh release
+scripts/build.sh release --with-tests
 ctest --preset release -j 2
 
 if [ $full = yes ]; then
   for preset in asan tsan; do
-    scripts/build.sh $preset
+    scripts/build.sh $preset --with-tests
     TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset
   done
 fi

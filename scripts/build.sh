@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Configures and builds a preset (default release), quietly: scripts/build.sh [PRESET] [TARGET...]
+# Configures and builds a preset, quietly: scripts/build.sh PRESET [--with-tests]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-preset=${1:-release}
-shift || true
+preset=$1
+tests=OFF
+if [ "${2:-}" = --with-tests ]; then tests=ON; fi
+log=build/$preset/build.log
 mkdir -p "build/$preset"
-echo "build: $preset, log in build/$preset/build.log"
-if ! { cmake --preset "$preset" && cmake --build --preset "$preset" ${1:+--target "$@"}; } >"build/$preset/build.log" 2>&1; then
-  grep -E "error|Error|FAILED" -A 3 "build/$preset/build.log" | head -n 60 >&2
-  echo "build: failed; the whole log is build/$preset/build.log" >&2
+echo "build: $preset, log in $log"
+if ! { cmake --preset "$preset" -DBUILD_TESTING=$tests && cmake --build --preset "$preset"; } >"$log" 2>&1; then
+  grep -E "error|Error|FAILED" -A 3 "$log" | head -n 60 >&2
+  echo "build: failed; the whole log is $log" >&2
   exit 1
 fi

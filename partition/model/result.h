@@ -13,6 +13,19 @@ enum class ErrorCode {
   kInfeasible,    ///< Valid input for which no placement exists.
 };
 
+/// What a program that fails with this code exits with (docs/reference/cli.md).
+[[nodiscard]] constexpr int exit_code(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kFailure:
+      return 1;
+    case ErrorCode::kInvalidInput:
+      return 2;
+    case ErrorCode::kInfeasible:
+      return 3;
+  }
+  return 1;
+}
+
 /// A failure the caller can act on. The message is one line that names the file, the field, the value seen and what
 /// would be accepted.
 struct Error {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <new>
@@ -15,24 +16,7 @@
 
 namespace {
 
-using evenkeel::ErrorCode;
-
-constexpr int kExitFailure = 1;
-constexpr int kExitUsage = 2;
-constexpr int kExitInfeasible = 3;
 constexpr int kExitInterrupted = 130;
-
-int exit_code(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidInput:
-      return kExitUsage;
-    case ErrorCode::kInfeasible:
-      return kExitInfeasible;
-    case ErrorCode::kFailure:
-      return kExitFailure;
-  }
-  return kExitFailure;
-}
 
 /// METIS takes over SIGTERM while it runs and would swallow it, so signals are blocked everywhere and one thread waits
 /// for them. Outputs are renamed into place when complete, so leaving at once loses nothing.
@@ -103,7 +87,7 @@ int run(int argc, char** argv) {
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
     fmt::print(stderr, "evenkeel: {}\n", usage_message(program, error, argc, argv));
-    return kExitUsage;
+    return evenkeel::exit_code(evenkeel::ErrorCode::kInvalidInput);
   }
   return 0;
 }
@@ -116,11 +100,11 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const evenkeel::CommandError& failed) {
     fmt::print(stderr, "evenkeel: {}\n", failed.error.message);
-    return exit_code(failed.error.code);
+    return evenkeel::exit_code(failed.error.code);
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "evenkeel: the machine ran out of memory; give a smaller trace or more memory\n");
   } catch (const std::exception& error) {
     fmt::print(stderr, "evenkeel: {}\n", error.what());
   }
-  return kExitFailure;
+  return evenkeel::exit_code(evenkeel::ErrorCode::kFailure);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "partition/model/check.h"
 #include "pipeline/report/table.h"
@@ -108,15 +109,17 @@ ordered_json scores_json(ordered_json options, std::size_t fit_sequences, std::s
 
 std::string scores_table(const std::vector<ScoreRow>& rows) {
   const bool has_held_out = std::ranges::any_of(rows, [](const ScoreRow& row) { return row.held_out.has_value(); });
+  const std::vector<std::string> metric_names{"imbalance", "worst", "same-GPU", "GPUs/token", "step ms"};
   std::vector<std::string> header{"strategy", "status", "solve s"};
-  const auto add_columns = [&](const std::string& prefix) {
-    for (const char* name : {"imbalance", "worst", "same GPU", "GPUs touched", "step ms"})
-      header.push_back(prefix + name);
-  };
-  add_columns("");
-  if (has_held_out) add_columns("held out: ");
+  const std::size_t in_sample = header.size();
+  for (int parts = has_held_out ? 2 : 1; parts > 0; --parts)
+    std::ranges::copy(metric_names, std::back_inserter(header));
   header.push_back("doubled");
   Table table(header);
+  if (has_held_out) {
+    table.add_group("fitted traffic", in_sample, metric_names.size());
+    table.add_group("held-out traffic", in_sample + metric_names.size(), metric_names.size());
+  }
   for (const ScoreRow& row : rows) {
     std::vector<std::string> cells{row.strategy, std::string(status_name(row.status)),
                                    row.solve_seconds ? fmt::format("{:.2f}", *row.solve_seconds) : "-"};

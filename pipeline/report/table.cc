@@ -13,13 +13,31 @@ void Table::add(std::vector<std::string> row) {
   rows_.push_back(std::move(row));
 }
 
+void Table::add_group(std::string title, std::size_t first, std::size_t columns) {
+  EVENKEEL_CHECK(first + columns <= rows_.front().size(), "a group is over columns that are there");
+  groups_.push_back({std::move(title), first, columns});
+}
+
 std::string Table::text() const {
   std::vector<std::size_t> width(rows_.front().size(), 0);
   for (const auto& row : rows_) {
-    for (std::size_t column = 0; column < row.size(); ++column)
+    for (std::size_t column = 0; column < row.size(); ++column) {
       width[column] = std::max(width[column], row[column].size());
+    }
+  }
+  // Where each column's cells end; two spaces lie between columns.
+  std::vector<std::size_t> end(width.size());
+  for (std::size_t column = 0; column < width.size(); ++column) {
+    end[column] = (column == 0 ? 0 : end[column - 1] + 2) + width[column];
   }
   std::string text;
+  std::string titles;
+  for (const Group& group : groups_) {
+    const std::size_t begin = group.first == 0 ? 0 : end[group.first - 1] + 2;
+    const std::size_t span = end[group.first + group.columns - 1] - begin;
+    titles += std::string(begin - titles.size(), ' ') + fmt::format("{:-^{}.{}}", " " + group.title + " ", span, span);
+  }
+  if (!titles.empty()) text += titles + '\n';
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     std::string line;
     for (std::size_t column = 0; column < width.size(); ++column) {

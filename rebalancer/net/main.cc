@@ -197,19 +197,6 @@ Result<int> run(const Settings& s, shell::StopSignals& signals) {
   return *code;
 }
 
-/// As the command line's: docs/reference/protocol.md.
-int exit_code(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalidInput:
-      return 2;
-    case ErrorCode::kInfeasible:
-      return 3;
-    case ErrorCode::kFailure:
-      return 1;
-  }
-  return 1;
-}
-
 int run_program(int argc, char** argv) {
   shell::StopSignals signals;
   spdlog::set_default_logger(spdlog::stderr_color_mt("evenkeel-rebalancer"));

@@ -15,6 +15,13 @@ TEST(Table, aligns_names_left_and_figures_right) {
   EXPECT_EQ(table.text(), "name    value\n-------------\na        1.25\nlonger     10\n");
 }
 
+TEST(Table, puts_titles_over_groups_of_columns) {
+  Table table({"name", "fitted", "scored"});
+  table.add({"a", "1", "2"});
+  table.add_group("out", 2, 1);
+  EXPECT_EQ(table.text(), "               out -\nname  fitted  scored\n--------------------\na          1       2\n");
+}
+
 TEST(Scores, write_absent_figures_as_null) {
   ScoreRow row{"lpt", SolveStatus::kOk, 0.5, Metrics{}, std::nullopt, Certificate{}, {}};
   const auto json = scores_json({{"gpus", 8}}, 3, 2, {row});

@@ -1,0 +1,44 @@
+"""Runs every command that the documents show, and checks that their links lead somewhere.
+
+A block fenced as ```sh is run by bash from the repository's root, with the programs under test and a folder of its own in
+place of /tmp/evenkeel. quickstart.sh and test.sh stand in plain blocks: they are run as a whole, not from here.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+BIN = pathlib.Path(os.environ.get("EVENKEEL_BIN", ROOT / "build/release/bin"))
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+class Documents(unittest.TestCase):
+    def test_commands_run(self):
+        ran = 0
+        for document in DOCUMENTS:
+            blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
+            with tempfile.TemporaryDirectory(prefix="evenkeel-docs-") as folder:
+                for block in blocks:
+                    script = block.replace("build/release/bin/", f"{BIN}/").replace("/tmp/evenkeel", folder)
+                    result = subprocess.run(["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
+                    self.assertEqual(result.returncode, 0, f"{document.relative_to(ROOT)}:\n{block}\n{result.stderr}")
+                    ran += 1
+        self.assertGreaterEqual(ran, 5)
+
+    def test_plain_blocks_hold_no_command_of_ours(self):
+        for document in DOCUMENTS:
+            for block in re.findall(r"^```\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
+                self.assertNotIn("build/release/bin/", block, f"{document.relative_to(ROOT)}: mark it as sh, so that it is run")
+
+    def test_links_lead_somewhere(self):
+        for document in DOCUMENTS:
+            for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
+                self.assertTrue((document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}")
+
+
+if __name__ == "__main__":
+    unittest.main()
