@@ -12,7 +12,7 @@ target_compile_options(evenkeel_flags INTERFACE
   -Wno-restrict -Wno-stringop-overflow
   -fstack-protector-strong)
 target_compile_definitions(evenkeel_flags INTERFACE
-  SPDLOG_FMT_EXTERNAL MSGPACK_NO_BOOST $<$<CONFIG:Debug>:_GLIBCXX_ASSERTIONS>)
+  SPDLOG_FMT_EXTERNAL MSGPACK_NO_BOOST $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)
 target_include_directories(evenkeel_flags INTERFACE ${CMAKE_SOURCE_DIR})
 if(EVENKEEL_SANITIZE)
   target_compile_options(evenkeel_flags INTERFACE -fsanitize=${EVENKEEL_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

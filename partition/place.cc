@@ -19,12 +19,17 @@
 namespace evenkeel {
 namespace {
 
-Status validate(const PlaceOptions& options, const RoutingProfile& profile) {
+Status validate(const PlaceOptions& options, const RoutingProfile& profile, const Cluster& cluster) {
   if (!(options.load_slack_ratio >= 0 && options.load_slack_ratio <= 1)) {
     return invalid_input(fmt::format("slack is {}; give 0 to 1 (0.02 is 2 %)", options.load_slack_ratio));
   }
   if (!(options.time.count() >= 0 && options.time <= std::chrono::hours(1000))) {
     return invalid_input(fmt::format("time is {} s; give 0 or more, at most 1000 h", options.time.count()));
+  }
+  if (options.redundant > profile.shape.experts * (cluster.gpus - 1)) {
+    return infeasible(fmt::format(
+        "{} redundant slots for {} experts on {} GPUs would hold an expert twice on a GPU; at most {} are of use",
+        options.redundant, profile.shape.experts, cluster.gpus, profile.shape.experts * (cluster.gpus - 1)));
   }
   if (options.groups == 0 || profile.shape.experts % options.groups != 0) {
     return invalid_input(
@@ -54,14 +59,14 @@ std::vector<double> load_bounds(const RoutingProfile& profile, std::size_t gpus,
   const Grid<std::uint64_t> load = profile.total_load();
   std::vector<double> bounds;
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
-    std::vector<std::int64_t> units;
-    for (const std::uint64_t tokens : load[layer])
-      units.push_back(static_cast<std::int64_t>(tokens) * kLoadUnitsPerToken);
-    const auto total = std::accumulate(units.begin(), units.end(), std::int64_t{0});
-    const std::int64_t bound = redundant == 0 ? load_bound_single_copy(units, gpus, load.cols() / gpus)
-                                              : load_bound_replicated(units, gpus, redundant);
-    bounds.push_back(total > 0 ? static_cast<double>(bound) * static_cast<double>(gpus) / static_cast<double>(total)
-                               : 0.0);
+    const std::vector<std::int64_t> tokens(load[layer].begin(), load[layer].end());
+    const auto mean =
+        static_cast<double>(std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0})) / static_cast<double>(gpus);
+    // A GPU's load is whole tokens only while nothing is split.
+    const double bound =
+        redundant == 0 ? std::max(mean, static_cast<double>(load_bound_single_copy(tokens, gpus, load.cols() / gpus)))
+                       : load_bound_replicated(tokens, gpus, redundant);
+    bounds.push_back(mean > 0 ? bound / mean : 0.0);
   }
   return bounds;
 }
@@ -76,7 +81,9 @@ Certificate certify(const RoutingProfile& profile, const Cluster& cluster, const
   }
   certificate.value = mean_of_loaded(certificate.z_star);
   certificate.bound = mean_of_loaded(certificate.load_bound);
-  if (*certificate.bound > 0) certificate.gap = (certificate.value - *certificate.bound) / *certificate.bound;
+  if (*certificate.bound > 0) {
+    certificate.gap = std::max(0.0, (certificate.value - *certificate.bound) / *certificate.bound);
+  }
   return certificate;
 }
 
@@ -107,17 +114,6 @@ Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cl
   return solution;
 }
 
-/// Best largest loads as ratios to their layers' means [layers].
-std::vector<double> z_star_ratios(const Instance& instance, const std::vector<std::int64_t>& units) {
-  std::vector<double> ratios;
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    const auto loads = instance.load_units[layer];
-    const auto total = static_cast<double>(std::accumulate(loads.begin(), loads.end(), std::int64_t{0}));
-    ratios.push_back(total > 0 ? static_cast<double>(units[layer]) * static_cast<double>(instance.gpus) / total : 0.0);
-  }
-  return ratios;
-}
-
 Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                  const StageObserver& observer) {
   Budget budget = options.work_units ? Budget::work(*options.work_units) : Budget::wall(options.time);
@@ -133,7 +129,12 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
   solution.solve_seconds = budget.elapsed().count();
   solution.stages = stages.reports();
   solution.certificate = certify(profile, cluster, solution.placement);
-  solution.certificate.z_star = z_star_ratios(instance, stages.z_star_units());
+  if (stages.balanced()) {
+    const auto balanced =
+        peak_ratios(gpu_load_tokens(profile.total_load(), to_placement(instance, *stages.balanced())));
+    std::ranges::transform(solution.certificate.z_star, balanced, solution.certificate.z_star.begin(),
+                           [](double own, double best) { return std::min(own, best); });
+  }
   // Loads alone have no communication to trade load for.
   const double slack_ratio = instance.has_traffic() ? options.load_slack_ratio : 0.0;
   EVENKEEL_TRY_STATUS(
@@ -171,7 +172,8 @@ const std::vector<Strategy>& all_strategies() {
 Result<Solution> place(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                        const StageObserver& observer) {
   EVENKEEL_TRY_STATUS(cluster.validate());
-  EVENKEEL_TRY_STATUS(validate(options, profile));
+  EVENKEEL_TRY_STATUS(validate(options, profile, cluster));
+  EVENKEEL_TRY_STATUS(check_loads(profile));
   switch (options.strategy) {
     case Strategy::kContiguous:
     case Strategy::kRandom:

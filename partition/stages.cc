@@ -34,8 +34,8 @@ void Stages::balance() {
   pack();
   run("balance", [&] { balance_loads(*arrangement_, budget_); });
   balanced_ = arrangement_->assignment();
-  balanced_units_ = largest_loads(*arrangement_);
-  for (const std::int64_t units : balanced_units_) cap_units_.push_back(with_slack(units, options_.load_slack_ratio));
+  for (const std::int64_t units : largest_loads(*arrangement_))
+    cap_units_.push_back(with_slack(units, options_.load_slack_ratio));
 }
 
 void Stages::refine_communication() {
@@ -54,15 +54,8 @@ void Stages::refine_from_metis() {
   const Assignment from_lpt = arrangement_->assignment();
   const double lpt_value = arrangement_->communication();
   run("metis", [&] { arrangement_.emplace(instance_, metis_layered_assignment(instance_, options_.seed)); });
-  run("metis descent", [&] { descend_to_caps(*arrangement_, cap_units_, balanced_, budget_); });
+  run("metis descent", [&] { descend_to_caps(*arrangement_, cap_units_, *balanced_, budget_); });
   if (arrangement_->communication() > lpt_value) arrangement_.emplace(instance_, from_lpt);
-}
-
-std::vector<std::int64_t> Stages::z_star_units() const {
-  std::vector<std::int64_t> best = largest_loads(*arrangement_);
-  if (balanced_units_.empty()) return best;
-  std::ranges::transform(best, balanced_units_, best.begin(), [](auto a, auto b) { return std::min(a, b); });
-  return best;
 }
 
 template <class Work>

@@ -26,8 +26,8 @@ class Stages {
   void refine_communication();
 
   [[nodiscard]] const Assignment& assignment() const { return arrangement_->assignment(); }
-  /// Best largest load found for each layer [layers], in load units.
-  [[nodiscard]] std::vector<std::int64_t> z_star_units() const;
+  /// The assignment that balance() ended with; null before.
+  [[nodiscard]] const Assignment* balanced() const { return balanced_ ? &*balanced_ : nullptr; }
   [[nodiscard]] const std::vector<StageReport>& reports() const { return reports_; }
 
  private:
@@ -42,8 +42,7 @@ class Stages {
   Budget& budget_;
   const StageObserver& observer_;
   std::optional<Arrangement> arrangement_;
-  Assignment balanced_;
-  std::vector<std::int64_t> balanced_units_;
+  std::optional<Assignment> balanced_;
   std::vector<std::int64_t> cap_units_;
   std::vector<StageReport> reports_;
 };

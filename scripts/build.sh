@@ -2,7 +2,7 @@
 # Configures and builds a preset, quietly: scripts/build.sh PRESET [--with-tests]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-preset=$1
+preset=${1:?usage: scripts/build.sh PRESET [--with-tests]}
 tests=OFF
 if [ "${2:-}" = --with-tests ]; then tests=ON; fi
 log=build/$preset/build.log

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <queue>
 #include <vector>
@@ -42,7 +43,7 @@ std::int64_t load_bound_single_copy(std::span<const std::int64_t> load, std::siz
   return bound;
 }
 
-std::int64_t load_bound_replicated(std::span<const std::int64_t> load, std::size_t gpus, std::size_t redundant) {
+double load_bound_replicated(std::span<const std::int64_t> load, std::size_t gpus, std::size_t redundant) {
   struct Share {
     std::int64_t load;
     std::int64_t copies;
@@ -51,14 +52,14 @@ std::int64_t load_bound_replicated(std::span<const std::int64_t> load, std::size
   std::priority_queue<Share> shares;
   for (const std::int64_t expert_load : load) shares.push({expert_load, 1});
   const std::int64_t total = std::accumulate(load.begin(), load.end(), std::int64_t{0});
-  const std::int64_t mean = ceil_div(total, static_cast<std::int64_t>(gpus));
+  const double mean = static_cast<double>(total) / static_cast<double>(gpus);
   for (std::size_t spare = 0; spare < redundant; ++spare) {
     Share hottest = shares.top();
     shares.pop();
     ++hottest.copies;
     shares.push(hottest);
   }
-  return std::max(mean, ceil_div(shares.top().load, shares.top().copies));
+  return std::max(mean, static_cast<double>(shares.top().load) / static_cast<double>(shares.top().copies));
 }
 
 }  // namespace evenkeel

@@ -14,8 +14,7 @@ namespace evenkeel {
                                                   std::size_t slots);
 
 /// Lower bound with `redundant` spare slots and an even split: the largest of the mean and the least possible largest
-/// load / copies, which the greedy rule attains (an exchange argument). Rounded up to a whole unit.
-[[nodiscard]] std::int64_t load_bound_replicated(std::span<const std::int64_t> load, std::size_t gpus,
-                                                 std::size_t redundant);
+/// load / copies, which the greedy rule attains (an exchange argument).
+[[nodiscard]] double load_bound_replicated(std::span<const std::int64_t> load, std::size_t gpus, std::size_t redundant);
 
 }  // namespace evenkeel

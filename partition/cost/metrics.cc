@@ -14,8 +14,12 @@ namespace {
 Status check_shapes(const RoutingProfile& profile, const Placement& placement, const Cluster& cluster) {
   if (!std::ranges::equal(profile.shape.layer_ids, placement.layer_ids()) ||
       profile.shape.experts != placement.experts()) {
+    if (profile.shape.experts == placement.experts() && profile.shape.layers() == placement.layers()) {
+      return invalid_input("the placement is for other layers than the trace has; give a placement of this model");
+    }
     return invalid_input(
-        fmt::format("the placement has {} layers of {} experts but the trace {} of {}; give a placement of this model",
+        fmt::format("the placement has {} layers of {} experts but the trace {} of {}; give a placement of this model, "
+                    "and --experts where the trace does not name them all",
                     placement.layers(), placement.experts(), profile.shape.layers(), profile.shape.experts));
   }
   if (placement.gpus() != cluster.gpus || placement.nodes() != cluster.nodes) {

@@ -66,11 +66,17 @@ std::optional<std::size_t> first_expert_gpu(const ServingTable& table, std::size
   return serving[token % serving.size()].gpu;
 }
 
-/// Assignments of a token to experts in a layer, on average.
-double experts_per_token(const RoutingProfile& profile, std::uint64_t layer_load) {
+/// Rounds over a layer's experts.
+std::size_t rounds_of(const RoutingProfile& profile, std::size_t layer) {
+  if (profile.paths.empty()) return 1;
+  return static_cast<std::size_t>(std::ranges::count(profile.paths.layer_of_round, layer));
+}
+
+/// Experts a token chooses in one round of a layer, on average.
+double experts_per_token(const RoutingProfile& profile, std::uint64_t layer_load, std::size_t rounds) {
   // Loads alone do not tell the top-k; 8 is that of DeepSeek-V3, whose figures are the model's other defaults.
   if (profile.paths.empty()) return 8.0;
-  return static_cast<double>(layer_load) / static_cast<double>(profile.paths.tokens());
+  return static_cast<double>(layer_load) / static_cast<double>(profile.paths.tokens() * rounds);
 }
 
 }  // namespace
@@ -112,7 +118,8 @@ std::chrono::duration<double> step_time(const RoutingProfile& profile, const Pla
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
     const std::uint64_t layer_load = std::accumulate(load[layer].begin(), load[layer].end(), std::uint64_t{0});
     if (layer_load == 0) continue;
-    const double per_token = experts_per_token(profile, layer_load) / static_cast<double>(layer_load);
+    const std::size_t rounds = rounds_of(profile, layer);
+    const double per_token = experts_per_token(profile, layer_load, rounds) / static_cast<double>(layer_load);
     std::vector<std::chrono::duration<double>> gpu_time(placement.gpus());
     const auto row = placement.row(LayerId(layer));
     for (std::size_t slot = 0; slot < row.size(); ++slot) {
@@ -121,7 +128,7 @@ std::chrono::duration<double> step_time(const RoutingProfile& profile, const Pla
       gpu_time[placement.gpu_of(SlotId(slot)).index()] +=
           model.compute_per_token * (batch * chance) + model.compute_per_expert * (1.0 - std::pow(1.0 - chance, batch));
     }
-    total += *std::max_element(gpu_time.begin(), gpu_time.end());
+    total += *std::max_element(gpu_time.begin(), gpu_time.end()) * static_cast<double>(rounds);
   }
   for (const LayerTraffic& round : traffic) {
     const std::chrono::duration<double> intra{round.intra_node_bytes / (cluster.intra_node.bandwidth_gb_per_s * 1e9)};

@@ -8,8 +8,10 @@
 namespace evenkeel {
 namespace {
 
-/// Rounding of the even split of loads into shares, relative to a layer's mean GPU load.
+/// Rounding of sums of shares and of ratios.
 constexpr double kRounding = 1e-9;
+/// What a solver may round off an item's load: its unit of load.
+constexpr double kItemRoundingTokens = 1.0 / 720720;
 
 Status verify_layer(const Placement& placement, const Placement::Fields& fields, std::size_t layer) {
   std::map<int, double> share_of_expert;
@@ -50,8 +52,9 @@ Status verify_load(const Placement& placement, const RoutingProfile& profile, st
     total += tokens;
   }
   const double mean = total / static_cast<double>(fields.slots_of_gpu.size());
+  const double slack_tokens = kItemRoundingTokens * static_cast<double>(fields.slots_of_gpu.front());
   for (const auto& [gpu, tokens] : load_of_gpu) {
-    if (tokens > mean * (cap_ratio + kRounding)) {
+    if (tokens > mean * (cap_ratio + kRounding) + slack_tokens) {
       return failure(fmt::format("verifier: layer {} GPU {} carries {} times the mean load; the cap is {}",
                                  fields.layer_ids[layer], gpu, tokens / mean, cap_ratio));
     }

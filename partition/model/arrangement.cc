@@ -67,7 +67,7 @@ bool Arrangement::swap_duplicates(std::size_t layer, std::size_t i, std::size_t 
   if (!instance_->has_replicas()) return false;
   const auto expert_i = instance_->expert_of_item(layer, i);
   const auto expert_j = instance_->expert_of_item(layer, j);
-  if (expert_i == expert_j) return false;
+  if (expert_i == expert_j) return true;
   return copies_[layer](expert_i, assignment_(layer, j)) > 0 || copies_[layer](expert_j, assignment_(layer, i)) > 0;
 }
 

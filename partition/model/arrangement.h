@@ -31,7 +31,7 @@ class Arrangement {
 
   /// By how much swapping the GPUs of two items of a layer lowers communication.
   [[nodiscard]] double swap_gain(std::size_t layer, std::size_t i, std::size_t j) const;
-  /// Whether a swap would put two copies of an expert on a GPU.
+  /// Whether a swap would put two copies of an expert on a GPU, or is of two copies of one expert and changes nothing.
   [[nodiscard]] bool swap_duplicates(std::size_t layer, std::size_t i, std::size_t j) const;
   void swap(std::size_t layer, std::size_t i, std::size_t j);
   /// Moves one item; that every GPU ends with its number of items is the caller's concern.

@@ -8,7 +8,7 @@
 namespace evenkeel {
 
 /// What a solver may spend: wall time, or work units so that equal arguments give equal results on any machine.
-/// The only clock in partition/. Thread-safe: workers may share one.
+/// What the solver decides depends on no other clock. Thread-safe: workers may share one.
 class Budget {
  public:
   using Clock = std::chrono::steady_clock;

@@ -26,9 +26,7 @@ Status Cluster::validate() const {
   if (gpus == 0 || gpus > kGpusMax) {
     return invalid_input(fmt::format("cluster: gpus is {}; give 1 to {}", gpus, kGpusMax));
   }
-  if (nodes == 0 || nodes > gpus) {
-    return invalid_input(fmt::format("cluster: nodes is {}; give 1 to {} (the number of GPUs)", nodes, gpus));
-  }
+  if (nodes == 0) return invalid_input("cluster: nodes is 0; give 1 or more");
   if (gpus % nodes != 0) {
     return infeasible(fmt::format(
         "cluster: {} GPUs do not divide over {} nodes; give a number of GPUs that is a multiple of the nodes", gpus,

@@ -37,22 +37,35 @@ void add_transitions(const TransitionTable& table, const Grid<std::uint16_t>& co
   }
 }
 
-/// Loads add up in load units without overflow below this.
-constexpr std::uint64_t kLayerTokensMax = 1'000'000'000'000;
+/// Tables of traffic between items beyond this are refused: no published model comes near (256 experts and 94 layers
+/// take 50 MB).
+constexpr double kTrafficBytesMax = 4e9;
 
-Status check_load(const Grid<std::uint64_t>& load, const std::vector<int>& layer_ids) {
+Status check_traffic_size(const RoutingProfile& profile, std::size_t items) {
+  if (profile.paths.empty()) return {};
+  const double pairs = static_cast<double>(profile.paths.rounds() - 1);
+  const double bytes = pairs * static_cast<double>(items) * static_cast<double>(items) * 2 * sizeof(float);
+  if (bytes <= kTrafficBytesMax) return {};
+  return invalid_input(fmt::format(
+      "{} slots in each of {} rounds would need {:.0f} GB for traffic between experts; check the largest expert id, "
+      "and ask for fewer redundant slots",
+      items, profile.paths.rounds(), bytes / 1e9));
+}
+
+}  // namespace
+
+Status check_loads(const RoutingProfile& profile) {
+  const Grid<std::uint64_t> load = profile.total_load();
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
     std::uint64_t sum = 0;
     for (const std::uint64_t tokens : load[layer]) sum += std::min(tokens, kLayerTokensMax + 1);
     if (sum > kLayerTokensMax) {
-      return invalid_input(
-          fmt::format("layer {} counts more than {} tokens; scale the counts down", layer_ids[layer], kLayerTokensMax));
+      return invalid_input(fmt::format("layer {} counts more than {} tokens; scale the counts down",
+                                       profile.shape.layer_ids[layer], kLayerTokensMax));
     }
   }
   return {};
 }
-
-}  // namespace
 
 Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::size_t redundant, std::size_t gpus) {
   Grid<std::uint16_t> copies(load_tokens.rows(), load_tokens.cols(), 1);
@@ -77,13 +90,9 @@ Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::s
 Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant) {
   const std::size_t experts = profile.shape.experts;
   EVENKEEL_TRY(slots_per_gpu, equal_slots_per_gpu(experts, redundant, cluster.gpus));
-  if (slots_per_gpu > experts) {
-    return infeasible(
-        fmt::format("{} slots a GPU for {} experts would hold an expert twice; at most {} redundant slots are of use",
-                    slots_per_gpu, experts, experts * (cluster.gpus - 1)));
-  }
+  EVENKEEL_CHECK(slots_per_gpu <= experts, "place() refuses more slots a GPU than experts");
+  EVENKEEL_TRY_STATUS(check_traffic_size(profile, experts + redundant));
   const Grid<std::uint64_t> load = profile.total_load();
-  EVENKEEL_TRY_STATUS(check_load(load, profile.shape.layer_ids));
   const Grid<std::uint16_t> copies = greedy_copies(load, redundant, cluster.gpus);
   Instance instance;
   instance.gpus = cluster.gpus;

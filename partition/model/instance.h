@@ -17,6 +17,9 @@ namespace evenkeel {
 /// whole number and sums of loads are exact.
 inline constexpr std::int64_t kLoadUnitsPerToken = 720720;
 
+/// Most tokens of a layer: sums in load units stay far inside 63 bits.
+inline constexpr std::uint64_t kLayerTokensMax = 1'000'000'000'000;
+
 /// GPU of an item, as bulk tables store it.
 using GpuIndex = std::uint16_t;
 
@@ -60,12 +63,16 @@ struct Instance {
   [[nodiscard]] bool has_traffic() const { return round_pairs != 0; }
 };
 
+/// Fails with kInvalidInput for a layer that counts more than kLayerTokensMax tokens.
+[[nodiscard]] Status check_loads(const RoutingProfile& profile);
+
 /// Copies of each expert [layers, experts]: each spare slot goes to the expert with the largest load a copy (the greedy
 /// rule of EPLB), but never beyond one copy a GPU. Ties by expert number.
 [[nodiscard]] Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::size_t redundant,
                                                 std::size_t gpus);
 
-/// Fails with kInfeasible where the slots do not divide over the GPUs or an expert would need two copies on a GPU.
+/// Needs loads that check_loads() passes and at most experts x (GPUs - 1) redundant slots. Fails with kInfeasible where
+/// the slots do not divide over the GPUs, with kInvalidInput where tables of traffic would be beyond reason.
 [[nodiscard]] Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster,
                                              std::size_t redundant);
 

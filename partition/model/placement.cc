@@ -38,7 +38,7 @@ Status validate_shape(const Placement::Fields& fields) {
   return {};
 }
 
-Status validate_experts(const Placement::Fields& fields, const Grid<std::uint16_t>& copies) {
+Status validate_experts(const Placement::Fields& fields, const Grid<std::uint32_t>& copies) {
   for (std::size_t layer = 0; layer < copies.rows(); ++layer) {
     for (std::size_t expert = 0; expert < copies.cols(); ++expert) {
       if (copies(layer, expert) == 0) {

@@ -66,7 +66,7 @@ class Placement {
   std::vector<std::uint32_t> first_slot_of_gpu_;
   std::vector<std::uint32_t> gpu_of_slot_;
   /// Slots that hold each expert [layers, experts].
-  Grid<std::uint16_t> copies_;
+  Grid<std::uint32_t> copies_;
 };
 
 /// The placement every engine starts with: slot p of a layer holds expert p, spare slots hold experts 0, 1, ... again.

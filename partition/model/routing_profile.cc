@@ -26,15 +26,16 @@ std::vector<TransitionTable> transitions(const RoutingProfile& profile) {
                       Grid<double>(profile.shape.experts, profile.shape.experts)});
   }
   const auto is_real = [](ExpertIndex expert) { return expert != kNoExpert; };
-  for (std::size_t token = 0; token < paths.tokens(); ++token) {
-    for (std::size_t round = 0; round + 1 < paths.rounds(); ++round) {
+  // Round by round, so that one table at a time is in the cache.
+  for (std::size_t round = 0; round < tables.size(); ++round) {
+    TransitionTable& table = tables[round];
+    for (std::size_t token = 0; token < paths.tokens(); ++token) {
       const auto from = paths.chosen(token, round);
       const auto to = paths.chosen(token, round + 1);
       const auto pairs =
           std::count_if(from.begin(), from.end(), is_real) * std::count_if(to.begin(), to.end(), is_real);
       if (pairs == 0) continue;
       const double weight = 1.0 / static_cast<double>(pairs);
-      TransitionTable& table = tables[round];
       for (const ExpertIndex source : from) {
         if (!is_real(source)) continue;
         for (const ExpertIndex target : to) {

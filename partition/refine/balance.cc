@@ -7,11 +7,10 @@
 namespace evenkeel {
 namespace {
 
+/// Items of two GPUs that change places.
 struct Swap {
   std::size_t i;
   std::size_t j;
-  /// Larger of the two GPUs' loads afterwards.
-  std::int64_t load_after;
 };
 
 std::vector<std::vector<std::size_t>> items_by_gpu(const Arrangement& arrangement, std::size_t layer) {
@@ -36,7 +35,7 @@ std::optional<Swap> best_swap(const Arrangement& arrangement, std::size_t layer,
         const std::int64_t after = std::max(load[busiest] - shift, load[gpu] + shift);
         if (shift <= 0 || after >= limit || arrangement.swap_duplicates(layer, i, j)) continue;
         limit = after;
-        best = Swap{i, j, after};
+        best = Swap{i, j};
       }
     }
   }

@@ -21,12 +21,21 @@ std::vector<idx_t> to_idx(const std::vector<From>& values) {
   return result;
 }
 
+/// On graphs about as small as their number of parts METIS's bisections run empty, which it reports on standard output.
+constexpr std::size_t kVerticesPerPartMin = 4;
+
+std::vector<std::uint32_t> in_turn(std::size_t vertices, std::size_t parts) {
+  std::vector<std::uint32_t> part(vertices);
+  for (std::size_t v = 0; v < vertices; ++v) part[v] = static_cast<std::uint32_t>(v % parts);
+  return part;
+}
+
 }  // namespace
 
 std::vector<std::uint32_t> metis_partition(const WeightedGraph& graph, std::size_t parts, double balance,
                                            std::uint64_t seed) {
   const std::size_t vertices = graph.vertices();
-  if (parts == 1) return std::vector<std::uint32_t>(vertices, 0);
+  if (vertices < kVerticesPerPartMin * parts || graph.target.empty()) return in_turn(vertices, parts);
   auto vertex_count = static_cast<idx_t>(vertices);
   auto constraints = static_cast<idx_t>(graph.constraints);
   auto part_count = static_cast<idx_t>(parts);

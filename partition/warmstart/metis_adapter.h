@@ -21,8 +21,9 @@ struct WeightedGraph {
 };
 
 /// Cuts a graph into `parts` of equal weight in every constraint, up to `balance` (1.05: 5 % above). Returns the part
-/// of each vertex [vertices]; METIS may miss the balance, callers repair. Calls run one at a time in the whole process,
-/// because METIS 5.1 draws from the C library's generator; equal arguments give equal results.
+/// of each vertex [vertices]; METIS may miss the balance, callers repair. Graphs without edges or with next to no
+/// vertices a part are dealt out in turn. Calls run one at a time in the whole process, because METIS 5.1 draws from
+/// the C library's generator; equal arguments give equal results.
 [[nodiscard]] std::vector<std::uint32_t> metis_partition(const WeightedGraph& graph, std::size_t parts, double balance,
                                                          std::uint64_t seed);
 

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "partition/model/arrangement.h"
+#include "partition/warmstart/lpt.h"
 #include "partition/warmstart/metis_adapter.h"
 #include "partition/warmstart/repair.h"
 
@@ -122,7 +123,7 @@ Assignment metis_layered_assignment(const Instance& instance, std::uint64_t seed
     }
   }
   Arrangement arrangement(instance, std::move(assignment));
-  repair_slots(arrangement);
+  repair_slots(arrangement, lpt_assignment(instance));
   return arrangement.assignment();
 }
 

@@ -5,8 +5,6 @@
 #include <utility>
 #include <vector>
 
-#include "partition/model/check.h"
-
 namespace evenkeel {
 namespace {
 
@@ -53,23 +51,33 @@ std::optional<std::size_t> best_partner(const Arrangement& arrangement, std::siz
   return best;
 }
 
+void fill_slots(Arrangement& arrangement, std::size_t layer) {
+  auto count = items_per_gpu(arrangement, layer);
+  while (const auto move = best_move(arrangement, layer, count)) {
+    --count[arrangement.gpu_of(layer, move->first)];
+    ++count[move->second];
+    arrangement.move(layer, move->first, move->second);
+  }
+}
+
+/// Returns whether no GPU holds an expert twice any more.
+bool part_copies(Arrangement& arrangement, std::size_t layer) {
+  for (std::size_t item = 0; item < arrangement.instance().items(); ++item) {
+    if (arrangement.copies_on(layer, item, arrangement.gpu_of(layer, item)) < 2) continue;
+    const auto partner = best_partner(arrangement, layer, item);
+    if (!partner) return false;
+    arrangement.swap(layer, item, *partner);
+  }
+  return true;
+}
+
 }  // namespace
 
-void repair_slots(Arrangement& arrangement) {
-  const Instance& instance = arrangement.instance();
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    auto count = items_per_gpu(arrangement, layer);
-    while (const auto move = best_move(arrangement, layer, count)) {
-      --count[arrangement.gpu_of(layer, move->first)];
-      ++count[move->second];
-      arrangement.move(layer, move->first, move->second);
-    }
-    if (!instance.has_replicas()) continue;
-    for (std::size_t item = 0; item < instance.items(); ++item) {
-      if (arrangement.copies_on(layer, item, arrangement.gpu_of(layer, item)) < 2) continue;
-      const auto partner = best_partner(arrangement, layer, item);
-      EVENKEEL_CHECK(partner, "copies of an expert are at most the GPUs, so a partner exists");
-      arrangement.swap(layer, item, *partner);
+void repair_slots(Arrangement& arrangement, const Assignment& fallback) {
+  for (std::size_t layer = 0; layer < arrangement.instance().layers(); ++layer) {
+    fill_slots(arrangement, layer);
+    if (arrangement.instance().has_replicas() && !part_copies(arrangement, layer)) {
+      arrangement.assign_layer(layer, fallback[layer]);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -21,16 +22,26 @@ void InputArguments::add_to(CLI::App& command) {
 Trace InputArguments::read() const { return value_or_exit(read_traces(traces, {experts})); }
 
 void ClusterArguments::add_to(CLI::App& command) {
-  auto* const cluster = add_setting(command, "--cluster", file, "YAML file of the cluster (docs/reference/config.md)");
-  auto* const gpu_count = add_setting(command, "--gpus", gpus, "GPUs, instead of --cluster");
-  add_setting(command, "--nodes", nodes, "Nodes the GPUs are spread over; default 1")
-      ->needs(gpu_count)
-      ->excludes(cluster);
-  gpu_count->excludes(cluster);
+  command_ = &command;
+  add_setting(command, "--cluster", file, "YAML file of the cluster (docs/reference/config.md)");
+  add_setting(command, "--gpus", gpus, "GPUs, instead of --cluster");
+  add_setting(command, "--nodes", nodes, "Nodes the GPUs are spread over; default 1");
+}
+
+bool ClusterArguments::is_flag_given(const char* flag) const {
+  const auto& given = command_->parse_order();
+  return std::ranges::find(given, command_->get_option(flag)) != given.end();
 }
 
 Cluster ClusterArguments::read() const {
-  if (file) return value_or_exit(read_cluster(*file));
+  const bool has_file_flag = is_flag_given("--cluster");
+  const bool has_count_flag = is_flag_given("--gpus") || is_flag_given("--nodes");
+  const bool on_one_level = has_file_flag == has_count_flag;
+  if (on_one_level && file && (gpus || nodes)) {
+    throw CommandError{
+        {ErrorCode::kInvalidInput, "both a cluster file and --gpus or --nodes are given; give one or the other"}};
+  }
+  if (file && !has_count_flag) return value_or_exit(read_cluster(*file));
   if (!gpus)
     throw CommandError{{ErrorCode::kInvalidInput, "no cluster is given; pass --gpus N [--nodes M] or --cluster FILE"}};
   Cluster cluster;
@@ -70,6 +81,32 @@ PlaceOptions SolveArguments::with(Strategy strategy) const {
   return result;
 }
 
+CLI::Validator whole_number() {
+  return {[](const std::string& text) {
+            std::uint64_t number = 0;
+            const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+            const bool is_whole = code == std::errc() && end == text.data() + text.size();
+            return is_whole ? std::string() : fmt::format("'{}' is no whole number of 0 or above", text);
+          },
+          ""};
+}
+
+CLI::Validator finite_number() {
+  return {[](const std::string& text) {
+            double number = 0;
+            const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+            const bool is_finite = code == std::errc() && end == text.data() + text.size() && std::isfinite(number);
+            return is_finite ? std::string() : fmt::format("'{}' is no number", text);
+          },
+          ""};
+}
+
+std::string strategy_names() {
+  std::vector<std::string> names;
+  for (const Strategy strategy : all_strategies()) names.emplace_back(strategy_name(strategy));
+  return CLI::detail::join(names, ", ");
+}
+
 Result<std::chrono::duration<double>> parse_duration(const std::string& text) {
   double number = 0;
   const char* const end = text.data() + text.size();
@@ -92,8 +129,8 @@ Result<Strategy> parse_strategy(const std::string& name) {
     if (strategy_name(strategy) == name) return strategy;
     names.emplace_back(strategy_name(strategy));
   }
-  return invalid_input(fmt::format("strategy '{}' is unknown{}; give one of {}", name, did_you_mean(name, names),
-                                   CLI::detail::join(names, ", ")));
+  return invalid_input(
+      fmt::format("strategy '{}' is unknown{}; give one of {}", name, did_you_mean(name, names), strategy_names()));
 }
 
 nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& cluster, const ModelArguments& model,

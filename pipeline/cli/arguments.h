@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "partition/cost/step_time.h"
@@ -47,7 +48,14 @@ struct ClusterArguments {
   std::optional<std::size_t> nodes;
 
   void add_to(CLI::App& command);
+  /// The cluster. What the command line gives wins over the environment; on one level a file and counts exclude each
+  /// other.
   [[nodiscard]] Cluster read() const;
+
+ private:
+  [[nodiscard]] bool is_flag_given(const char* flag) const;
+
+  CLI::App* command_ = nullptr;
 };
 
 /// What the figures are measured with.
@@ -69,17 +77,38 @@ struct SolveArguments {
   [[nodiscard]] PlaceOptions with(Strategy strategy) const;
 };
 
+/// Accepts the text of a whole number of 0 or above that 64 bits hold; CLI11 itself lets negative numbers wrap around.
+[[nodiscard]] CLI::Validator whole_number();
+/// Accepts the text of a finite number.
+[[nodiscard]] CLI::Validator finite_number();
+
+template <class T>
+struct ValueOf {
+  using Type = T;
+};
+template <class T>
+struct ValueOf<std::optional<T>> {
+  using Type = T;
+};
+
 /// Adds an option that the environment may set too: --gpus is EVENKEEL_GPUS.
 template <class T>
 CLI::Option* add_setting(CLI::App& command, const std::string& flag, T& value, const std::string& help) {
   std::string name = "EVENKEEL_";
   for (const char c : flag.substr(flag.rfind("--") + 2))
     name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return command.add_option(flag, value, help)->envname(name);
+  CLI::Option* const option = command.add_option(flag, value, help)->envname(name);
+  using Value = typename ValueOf<T>::Type;
+  if constexpr (std::is_integral_v<Value>) option->check(whole_number());
+  if constexpr (std::is_floating_point_v<Value>) option->check(finite_number());
+  return option;
 }
 
 /// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.
 [[nodiscard]] Result<std::chrono::duration<double>> parse_duration(const std::string& text);
+
+/// Names of all strategies, with commas.
+[[nodiscard]] std::string strategy_names();
 
 /// Fails with kInvalidInput, naming the nearest strategy.
 [[nodiscard]] Result<Strategy> parse_strategy(const std::string& name);

@@ -112,7 +112,7 @@ void run(const CompareArguments& arguments) {
     options["holdout_seed"] =
         arguments.holdout_seed ? nlohmann::ordered_json(*arguments.holdout_seed) : nlohmann::ordered_json(nullptr);
     ok_or_exit(
-        write_output("-", scores_json(std::move(options), split.fit.size(), split.score.size(), rows).dump(2) + "\n"));
+        write_output("-", json_text(scores_json(std::move(options), split.fit.size(), split.score.size(), rows))));
   } else {
     ok_or_exit(write_output("-", scores_table(rows)));
   }
@@ -133,11 +133,11 @@ void add_compare_command(CLI::App& program) {
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);
-  add_setting(*command, "--strategies", arguments->strategies, "Names with commas between them")
+  add_setting(*command, "--strategies", arguments->strategies, "Names with commas between them, of " + strategy_names())
       ->delimiter(',')
       ->capture_default_str();
   add_setting(*command, "--holdout", arguments->holdout,
-              "Share of the sequences that score the result; 0 scores on all of them")
+              "Share of the sequences kept from the fit to score it; 0 fits all of them and scores none apart")
       ->capture_default_str();
   add_setting(*command, "--holdout-seed", arguments->holdout_seed,
               "Draws the held-out sequences at random instead of in turn");

@@ -40,7 +40,7 @@ void run(const EvaluateArguments& arguments) {
   }
   if (arguments.json) {
     const auto options = options_json(arguments.input, cluster, arguments.model, nullptr);
-    ok_or_exit(write_output("-", scores_json(options, trace.sequences(), 0, rows).dump(2) + "\n"));
+    ok_or_exit(write_output("-", json_text(scores_json(options, trace.sequences(), 0, rows))));
   } else {
     ok_or_exit(write_output("-", scores_table(rows)));
   }

@@ -42,11 +42,11 @@ void run(const PartitionArguments& arguments) {
       value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time, arguments.model.comm()));
   const std::string text =
       value_or_exit(placement_text(solution.placement, *placement_format(arguments.format), trace.shape));
-  if (arguments.report) ok_or_exit(write_output(*arguments.report, to_json(row).dump(2) + "\n"));
   ok_or_exit(write_output(arguments.output, text));
+  if (arguments.report) ok_or_exit(write_output(*arguments.report, json_text(to_json(row))));
   progress.show("");
   if (arguments.json) {
-    ok_or_exit(write_output("-", to_json(row).dump(2) + "\n"));
+    ok_or_exit(write_output("-", json_text(to_json(row))));
   } else if (arguments.output != "-") {
     ok_or_exit(write_output(
         "-",
@@ -65,8 +65,7 @@ void add_partition_command(CLI::App& program) {
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);
-  add_setting(*command, "--strategy", arguments->strategy, "evenkeel, metis-glpk, contiguous, random, lpt or eplb")
-      ->capture_default_str();
+  add_setting(*command, "--strategy", arguments->strategy, "One of " + strategy_names())->capture_default_str();
   command->add_option("-o,--output", arguments->output, "Where the placement goes; - is standard output")->required();
   add_setting(*command, "--format", arguments->format, "Format of the placement")
       ->check(CLI::IsMember(placement_format_names()))
@@ -78,9 +77,11 @@ void add_partition_command(CLI::App& program) {
       "  evenkeel partition trace.npz --gpus 8 -o placement.json\n"
       "  evenkeel partition counts.json --gpus 32 --nodes 4 --redundant 32 -o map.json --format sglang");
   command->callback([arguments] {
-    if (arguments->json && arguments->output == "-") {
+    const int on_stdout = int{arguments->json} + int{arguments->output == "-"} + int{arguments->report == "-"};
+    if (on_stdout > 1) {
       throw CommandError{
-          {ErrorCode::kInvalidInput, "--json and -o - both want standard output; write the placement to a file"}};
+          {ErrorCode::kInvalidInput,
+           "more than one of --json, -o - and --report - want standard output; write the others to files"}};
     }
     run(*arguments);
   });

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 #include <pthread.h>
-#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -13,13 +12,14 @@
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/config/nearest.h"
+#include "pipeline/report/output_file.h"
 
 namespace {
 
 constexpr int kExitInterrupted = 130;
 
 /// METIS takes over SIGTERM while it runs and would swallow it, so signals are blocked everywhere and one thread waits
-/// for them. Outputs are renamed into place when complete, so leaving at once loses nothing.
+/// for them.
 void exit_on_signals() {
   sigset_t signals;
   sigemptyset(&signals);
@@ -29,7 +29,7 @@ void exit_on_signals() {
   std::thread([signals] {
     int signal = 0;
     sigwait(&signals, &signal);
-    _exit(kExitInterrupted);
+    evenkeel::exit_between_outputs(kExitInterrupted);
   }).detach();
 }
 
@@ -68,9 +68,15 @@ std::string usage_message(const CLI::App& program, const CLI::ParseError& error,
     message = unknown_word(argc, argv, flags_of(*chosen.front()),
                            [](const std::string& word) { return word.starts_with("--"); });
   }
-  std::string text = message.value_or(error.what());
-  std::ranges::replace(text, '\n', ' ');
-  return fmt::format("{}; see 'evenkeel{} --help'", text, chosen.empty() ? "" : " " + chosen.front()->get_name());
+  return fmt::format("{}; see 'evenkeel{} --help'", message.value_or(error.what()),
+                     chosen.empty() ? "" : " " + chosen.front()->get_name());
+}
+
+void print_error(std::string message) {
+  // What the user gave may hold anything; a message stays one line and leaves the terminal alone.
+  std::ranges::replace_if(
+      message, [](unsigned char c) { return c < ' ' || c == 0x7F; }, ' ');
+  fmt::print(stderr, "evenkeel: {}\n", message);
 }
 
 int run(int argc, char** argv) {
@@ -86,7 +92,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "evenkeel: {}\n", usage_message(program, error, argc, argv));
+    print_error(usage_message(program, error, argc, argv));
     return evenkeel::exit_code(evenkeel::ErrorCode::kInvalidInput);
   }
   return 0;
@@ -99,12 +105,12 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const evenkeel::CommandError& failed) {
-    fmt::print(stderr, "evenkeel: {}\n", failed.error.message);
+    print_error(failed.error.message);
     return evenkeel::exit_code(failed.error.code);
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "evenkeel: the machine ran out of memory; give a smaller trace or more memory\n");
+    print_error("the machine ran out of memory; give a smaller trace or more memory");
   } catch (const std::exception& error) {
-    fmt::print(stderr, "evenkeel: {}\n", error.what());
+    print_error(error.what());
   }
   return evenkeel::exit_code(evenkeel::ErrorCode::kFailure);
 }

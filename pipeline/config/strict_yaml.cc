@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <fstream>
 
 #include "pipeline/config/nearest.h"
 
@@ -35,8 +36,11 @@ Result<Entries> read_entries(const std::string& path, const YAML::Node& document
   if (!document.IsMap())
     return invalid_input(fmt::format("{}: it is not a map of settings; write lines of 'key: value'", path));
   for (const auto& item : document) {
+    if (!item.first.IsScalar())
+      return invalid_input(
+          fmt::format("{}: line {} has a key that is no word; write 'key: value'", path, item.first.Mark().line + 1));
     const std::string key = item.first.Scalar();
-    if (!item.second.IsMap()) {
+    if (!item.second.IsMap() || item.second.size() == 0) {
       EVENKEEL_TRY_STATUS(add_entry(path, key, item.second, known, entries));
       continue;
     }
@@ -60,7 +64,12 @@ Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std
         fmt::format("{}: it has {} bytes; settings of at most {} are accepted", path.string(), bytes, kYamlBytesMax));
   }
   try {
-    EVENKEEL_TRY(entries, read_entries(path.string(), YAML::LoadFile(path.string()), known));
+    std::ifstream in(path);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(in);
+    if (documents.size() > 1)
+      return invalid_input(
+          fmt::format("{}: it holds {} documents; keep one, without ---", path.string(), documents.size()));
+    EVENKEEL_TRY(entries, read_entries(path.string(), documents.empty() ? YAML::Node() : documents.front(), known));
     return StrictYaml(path.string(), std::move(entries));
   } catch (const YAML::Exception& exception) {
     return invalid_input(fmt::format("{}: line {} is not valid YAML ({}); mend it", path.string(),

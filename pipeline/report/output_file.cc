@@ -8,10 +8,17 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <mutex>
 #include <string>
 
 namespace evenkeel {
 namespace {
+
+/// Held while a file beside the output exists.
+std::mutex& output_mutex() {
+  static std::mutex mutex;
+  return mutex;
+}
 
 Status write_failure(const std::filesystem::path& path, const std::string& temporary) {
   const int code = errno;
@@ -48,7 +55,11 @@ Status write_output(const std::filesystem::path& path, std::string_view content)
     if (!is_written) return write_failure(path, "");
     return {};
   }
-  std::string temporary = path.string() + ".XXXXXX";
+  const std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
+  if (error)
+    return failure(fmt::format("{}: it cannot be written ({}); check the path", path.string(), error.message()));
+  const std::lock_guard lock(output_mutex());
+  std::string temporary = target.string() + ".XXXXXX";
   const int file = ::mkstemp(temporary.data());
   if (file < 0) return write_failure(path, "");
   const mode_t mask = ::umask(0);
@@ -56,8 +67,13 @@ Status write_output(const std::filesystem::path& path, std::string_view content)
   ::fchmod(file, 0666 & ~mask);
   const bool is_written = write_all(file, content) && ::fsync(file) == 0;
   if (::close(file) != 0 || !is_written) return write_failure(path, temporary);
-  if (::rename(temporary.c_str(), path.c_str()) != 0) return write_failure(path, temporary);
+  if (::rename(temporary.c_str(), target.c_str()) != 0) return write_failure(path, temporary);
   return {};
+}
+
+void exit_between_outputs(int code) {
+  output_mutex().lock();
+  ::_exit(code);
 }
 
 }  // namespace evenkeel

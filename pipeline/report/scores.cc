@@ -80,6 +80,10 @@ std::string_view status_name(SolveStatus status) {
   EVENKEEL_CHECK(false, "every status has a name");
 }
 
+std::string json_text(const ordered_json& document) {
+  return document.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
 ordered_json to_json(const ScoreRow& row) {
   ordered_json stages = ordered_json::array();
   for (const StageReport& stage : row.stages) {

@@ -25,6 +25,9 @@ struct ScoreRow {
 
 [[nodiscard]] std::string_view status_name(SolveStatus status);
 
+/// A document as text, indented; bytes that are not UTF-8 (in file names) are replaced.
+[[nodiscard]] std::string json_text(const nlohmann::ordered_json& document);
+
 /// The row as JSON; absent figures are null.
 [[nodiscard]] nlohmann::ordered_json to_json(const ScoreRow& row);
 

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 #include <fstream>
 
 namespace evenkeel {
@@ -13,23 +14,39 @@ constexpr std::uintmax_t kJsonBytesMax = std::uintmax_t{1} << 30;
 
 }  // namespace
 
+Status check_regular_file(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (error || !std::filesystem::exists(status)) {
+    return invalid_input(fmt::format("{}: it cannot be read ({}); check the path", path.string(),
+                                     error ? error.message() : "No such file or directory"));
+  }
+  if (std::filesystem::is_directory(status))
+    return invalid_input(fmt::format("{}: it is a folder; give a file", path.string()));
+  if (!std::filesystem::is_regular_file(status)) {
+    return invalid_input(fmt::format("{}: it is a pipe or device; write its content to a file first", path.string()));
+  }
+  if (!std::ifstream(path))
+    return invalid_input(
+        fmt::format("{}: it cannot be read ({}); check its rights", path.string(), std::strerror(errno)));
+  return {};
+}
+
 Result<nlohmann::json> read_json(const std::filesystem::path& path) {
+  EVENKEEL_TRY_STATUS(check_regular_file(path));
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
-  if (!error && bytes > kJsonBytesMax) {
+  if (error || bytes > kJsonBytesMax) {
     return invalid_input(
         fmt::format("{}: it has {} bytes; JSON of at most {} is accepted", path.string(), bytes, kJsonBytesMax));
   }
-  std::ifstream in(path, std::ios::binary);
-  if (!in)
-    return invalid_input(
-        fmt::format("{}: it cannot be read ({}); check the path", path.string(), std::strerror(errno)));
   try {
+    std::ifstream in(path, std::ios::binary);
     return nlohmann::json::parse(in);
   } catch (const nlohmann::json::parse_error& parse_error) {
     return invalid_input(
         fmt::format("{}: it is not valid JSON at byte {}; write the file again", path.string(), parse_error.byte));
-  } catch (const nlohmann::json::exception& other) {
+  } catch (const std::exception& other) {
     return invalid_input(
         fmt::format("{}: it is not valid JSON ({}); write the file again", path.string(), other.what()));
   }

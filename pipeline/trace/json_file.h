@@ -8,6 +8,9 @@
 
 namespace evenkeel {
 
+/// Fails with kInvalidInput for what is absent or no regular file: a folder, a pipe, a device.
+[[nodiscard]] Status check_regular_file(const std::filesystem::path& path);
+
 /// Parses a whole JSON file of at most 1 GiB. Fails with kInvalidInput, naming file and byte.
 [[nodiscard]] Result<nlohmann::json> read_json(const std::filesystem::path& path);
 

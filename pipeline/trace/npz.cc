@@ -60,7 +60,10 @@ std::optional<std::pair<char, std::size_t>> parse_dtype(std::string_view text) {
   std::size_t number = 0;
   const auto [next, error] = std::from_chars(text.data() + 3, text.data() + text.size(), number);
   if (error != std::errc() || next == text.data() + text.size() || *next != '\'') return std::nullopt;
-  if (std::string_view("iufbUS").find(kind) == std::string_view::npos || number > (1U << 20)) return std::nullopt;
+  const bool is_number = std::string_view("iufb").find(kind) != std::string_view::npos;
+  const bool is_text = kind == 'U' || kind == 'S';
+  if (is_number ? !std::has_single_bit(number) || number > 8 : !is_text || number == 0 || number > (1U << 20))
+    return std::nullopt;
   const bool is_byte_sized = kind == 'S' || number == 1;
   if (order != '<' && !(order == '|' && is_byte_sized)) return std::nullopt;
   return std::pair(kind, kind == 'U' ? number * 4 : number);

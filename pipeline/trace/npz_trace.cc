@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kBlockTokens = 1024;
 constexpr std::size_t kRoundsMax = 4096;
 constexpr std::size_t kTopKMax = 256;
+/// Engines' maps have a row for every hidden layer up to the last.
+constexpr std::int64_t kLayerIdMax = 9999;
 constexpr std::size_t kSequencesMax = std::size_t{1} << 28;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
 
@@ -55,8 +57,9 @@ class IdsReader {
     for (std::size_t choice = 0; choice < top_k; ++choice) {
       const auto id = integer_at(stream_.header(), chunk, row_in_chunk * top_k + choice);
       if (!id || *id < -1 || *id >= static_cast<std::int64_t>(kExpertsMax)) {
+        const std::string value = id ? fmt::format("{}", *id) : "above 2^63";
         return invalid_input(fmt::format("{}: ids[{}, {}, {}] is {}; give an expert from 0 to {}, or -1 for none",
-                                         path_, at.token, at.round, choice, id.value_or(-2), kExpertsMax - 1));
+                                         path_, at.token, at.round, choice, value, kExpertsMax - 1));
       }
       if (*id == -1) {
         experts.push_back(kNoExpert);
@@ -133,9 +136,9 @@ Status read_layers(const std::string& path, const NpzArchive& archive, std::size
     id_of_round = values;
   }
   for (const std::int64_t id : id_of_round) {
-    if (id < 0 || id > 1'000'000) {
+    if (id < 0 || id > kLayerIdMax) {
       return invalid_input(
-          fmt::format("{}: layer_ids holds {}; give the layer's number in the model, 0 or above", path, id));
+          fmt::format("{}: layer_ids holds {}; give the layer's number in the model, 0 to {}", path, id, kLayerIdMax));
     }
     trace.shape.layer_ids.push_back(static_cast<int>(id));
   }
@@ -157,7 +160,7 @@ Status read_labels(const std::string& path, const NpzArchive& archive, Trace& tr
         fmt::format("{}: {} has {} entries but there are {} sequences; give one each", path, name, count, sequences));
   };
   if (archive.has("window")) {
-    EVENKEEL_TRY(windows, archive.integers("window", kSequencesMax));
+    EVENKEEL_TRY(windows, archive.integers("window", sequences));
     EVENKEEL_TRY_STATUS(check_count("window", windows.size()));
     for (std::size_t i = 0; i < sequences; ++i) {
       if (windows[i] < 0 || windows[i] >= static_cast<std::int64_t>(kSequencesMax)) {
@@ -167,7 +170,7 @@ Status read_labels(const std::string& path, const NpzArchive& archive, Trace& tr
     }
   }
   if (archive.has("stage")) {
-    EVENKEEL_TRY(stages, archive.strings("stage", kSequencesMax));
+    EVENKEEL_TRY(stages, archive.strings("stage", sequences));
     EVENKEEL_TRY_STATUS(check_count("stage", stages.size()));
     for (std::size_t i = 0; i < sequences; ++i) {
       if (stages[i] != "prefill" && stages[i] != "decode" && stages[i] != "mixed") {

@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "pipeline/trace/json_file.h"
 
@@ -69,7 +69,7 @@ Result<std::vector<Grid<std::uint64_t>>> steps_of(const json& document, const st
 
 }  // namespace
 
-Result<Trace> read_sglang_counts(const std::filesystem::path& file) {
+Result<Trace> read_sglang_counts(const std::filesystem::path& file, const ReadOptions& options) {
   const std::string path = file.string();
   EVENKEEL_TRY(document, read_json(file));
   if (!document.is_object() || !document.contains("logical_count")) {
@@ -79,24 +79,14 @@ Result<Trace> read_sglang_counts(const std::filesystem::path& file) {
   EVENKEEL_TRY(steps, steps_of(document, path));
   Trace trace;
   trace.shape.experts = steps[0].cols();
+  if (options.experts && *options.experts != trace.shape.experts) {
+    return invalid_input(fmt::format("{}: it counts {} experts but --experts is {}; make them agree", path,
+                                     trace.shape.experts, *options.experts));
+  }
   trace.shape.hidden_layers = steps[0].rows();
-  std::vector<std::size_t> loaded;
-  for (std::size_t layer = 0; layer < steps[0].rows(); ++layer) {
-    const bool has_load = std::ranges::any_of(steps, [&](const auto& step) {
-      return std::ranges::any_of(step[layer], [](auto count) { return count > 0; });
-    });
-    if (!has_load) continue;
-    loaded.push_back(layer);
-    trace.shape.layer_ids.push_back(static_cast<int>(layer));
-  }
-  if (loaded.empty())
-    return invalid_input(fmt::format("{}: logical_count is zero everywhere; record some traffic first", path));
-  for (const auto& step : steps) {
-    LoadWindow window{Grid<std::uint64_t>(loaded.size(), step.cols()), "mixed"};
-    for (std::size_t row = 0; row < loaded.size(); ++row)
-      std::ranges::copy(step[loaded[row]], window.load_tokens[row].begin());
-    trace.load_windows.push_back(std::move(window));
-  }
+  trace.shape.layer_ids.resize(steps[0].rows());
+  std::iota(trace.shape.layer_ids.begin(), trace.shape.layer_ids.end(), 0);
+  for (auto& step : steps) trace.load_windows.push_back({std::move(step), "mixed"});
   return trace;
 }
 

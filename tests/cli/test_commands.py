@@ -108,6 +108,36 @@ class Partition(CommandTest):
         self.succeed("partition", DAY, "--gpus", 16, "-o", out, env=environment)
         self.assertEqual(json.loads(out.read_text())["gpus"], 16)
 
+    def test_a_cluster_flag_wins_over_counts_in_the_environment(self):
+        cluster = self.folder / "c.yaml"
+        cluster.write_text("gpus: 16\n")
+        out = self.folder / "p.json"
+        self.succeed("partition", DAY, "--cluster", cluster, "--strategy", "lpt", "-o", out, env={**os.environ, "EVENKEEL_GPUS": "4"})
+        self.assertEqual(json.loads(out.read_text())["gpus"], 16)
+        self.succeed("partition", DAY, "--gpus", 8, "--strategy", "lpt", "-o", out, env={**os.environ, "EVENKEEL_CLUSTER": str(cluster)})
+        self.assertEqual(json.loads(out.read_text())["gpus"], 8)
+        self.assertEqual(run("partition", DAY, "--gpus", 8, "--cluster", cluster, "-o", out).returncode, 2)
+
+    def test_a_link_stays_and_its_target_is_written(self):
+        (self.folder / "real.json").write_text("old")
+        (self.folder / "link.json").symlink_to("real.json")
+        self.succeed("partition", DAY, "--gpus", 8, "--strategy", "lpt", "-o", self.folder / "link.json")
+        self.assertTrue((self.folder / "link.json").is_symlink())
+        self.assertEqual(json.loads((self.folder / "real.json").read_text())["gpus"], 8)
+
+    def test_layers_without_load_are_left_out_and_dense_rows_written_over_several_dumps(self):
+        first, second = self.folder / "a.json", self.folder / "b.json"
+        first.write_text(json.dumps({"logical_count": [[1, 2], [0, 0], [3, 4], [0, 0]]}))
+        second.write_text(json.dumps({"logical_count": [[1, 2], [5, 5], [3, 4], [0, 0]]}))
+        out = self.folder / "p.json"
+        self.succeed("partition", first, second, "--gpus", 2, "-o", out)
+        self.assertEqual(json.loads(out.read_text())["layer_ids"], [0, 1, 2])
+        self.succeed("partition", first, "--gpus", 2, "-o", out, "--format", "sglang")
+        self.assertEqual(len(json.loads(out.read_text())["physical_to_logical_map"]), 4)
+        ids = npz(self.folder / "t.npz", ids=npy("|i1", "(2, 3, 1)", b"\x00\xff\x01\x01\xff\x00"))
+        self.succeed("partition", ids, "--gpus", 2, "-o", out)
+        self.assertEqual(json.loads(out.read_text())["layer_ids"], [0, 2])
+
     def test_interrupt_exits_130_and_leaves_no_file(self):
         for number in (signal.SIGINT, signal.SIGTERM):
             process = subprocess.Popen([BIN / "evenkeel", "partition", DAY, "--gpus", "8", "--time", "60s", "-o", self.folder / "p.json"])

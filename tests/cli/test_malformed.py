@@ -1,6 +1,7 @@
 """Bad input: exit code 2 or 3, one line on standard error that names what is wrong, nothing written."""
 
 import json
+import os
 import struct
 import unittest
 import zipfile
@@ -40,6 +41,10 @@ class Malformed(CommandTest):
     def test_unknown_content(self):
         self.refuse_trace(self.text("noise.bin", b"\x00\x01\x02" * 100), "no known trace format")
 
+    def test_pipe(self):
+        os.mkfifo(self.folder / "pipe")
+        self.refuse_trace(self.folder / "pipe", "pipe or device")
+
     def test_folder(self):
         (self.folder / "sub").mkdir()
         self.refuse_trace(self.folder / "sub", "folder")
@@ -68,6 +73,19 @@ class Malformed(CommandTest):
 
     def test_object_ids(self):
         self.refuse_trace(npz(self.folder / "t.npz", ids=npy("|O", "(1, 1, 1)", b"\0" * 8)), "dtype")
+
+    def test_items_without_bytes(self):
+        self.refuse_trace(npz(self.folder / "t.npz", ids=npy("<i0", "(4, 2, 2)", b"")), "dtype")
+
+    def test_integers_of_odd_size(self):
+        self.refuse_trace(npz(self.folder / "t.npz", ids=npy("<i3", "(1, 1, 1)", bytes(3))), "dtype")
+
+    def test_more_labels_than_sequences(self):
+        self.refuse_trace(npz(self.folder / "t.npz", ids=IDS, window=npy("|u1", "(2,)", b"\0\1")), "window", "at most 1")
+
+    def test_expert_number_beyond_reason(self):
+        ids = npy("<u2", "(1, 3, 1)", struct.pack("<3H", 60000, 1, 2))
+        self.refuse(2, ["GB"], "partition", npz(self.folder / "t.npz", ids=ids), "--gpus", 1, "-o", self.folder / "out.json")
 
     def test_no_tokens(self):
         self.refuse_trace(npz(self.folder / "t.npz", ids=npy("|u1", "(0, 2, 2)", b"")), "no token")
@@ -110,11 +128,21 @@ class Malformed(CommandTest):
     def test_nan_count(self):
         self.refuse_trace(self.text("c.json", '{"logical_count": [[1, NaN]]}'), "not valid JSON")
 
+    def test_counts_beyond_reason(self):
+        path = self.text("c.json", '{"logical_count": [[20000000000000, 1]]}')
+        self.refuse(2, ["layer 0 counts more than"], "partition", path, "--gpus", 2, "--strategy", "contiguous", "-o", self.folder / "out.json")
+
+    def test_recordings_of_different_models(self):
+        first = self.text("a.json", '{"logical_count": [[1, 2]]}')
+        for rows in ("[[1, 2], [3, 4]]", "[[1, 2, 3]]"):
+            second = self.text("b.json", f'{{"logical_count": {rows}}}')
+            self.refuse(2, ["b.json", "one model"], "partition", first, second, "--gpus", 1, "-o", self.folder / "out.json")
+
     def test_ragged_counts(self):
         self.refuse_trace(self.text("c.json", '{"logical_count": [[1, 2], [3]]}'), "logical_count[1] is a list of 1")
 
     def test_counts_that_are_all_zero(self):
-        self.refuse_trace(self.text("c.json", '{"logical_count": [[0, 0]]}'), "zero everywhere")
+        self.refuse_trace(self.text("c.json", '{"logical_count": [[0, 0]]}'), "no layer has any load")
 
     def test_loads_of_one_window_cannot_be_held_out(self):
         path = self.text("c.json", '{"logical_count": [[1, 2]]}')
@@ -131,6 +159,22 @@ class Malformed(CommandTest):
     def test_nodes_that_do_not_divide_the_gpus(self):
         self.refuse(3, ["8 GPUs", "3 nodes"], "partition", DAY, "--gpus", 8, "--nodes", 3, "-o", self.folder / "out.json")
 
+    def test_empty_map_in_yaml(self):
+        cluster = self.text("cluster.yaml", "gpus: 8\ntypo: {}\n")
+        self.refuse(2, ["unknown key 'typo'"], "compare", DAY, "--cluster", cluster)
+
+    def test_two_documents_in_yaml(self):
+        cluster = self.text("cluster.yaml", "gpus: 8\n---\nnodes: 2\n")
+        self.refuse(2, ["2 documents"], "compare", DAY, "--cluster", cluster)
+
+    def test_more_redundant_slots_than_are_of_use(self):
+        for strategy in ("contiguous", "eplb", "evenkeel"):
+            self.refuse(3, ["at most 448 are of use"], "partition", DAY, "--gpus", 8, "--redundant", 456, "--strategy", strategy, "-o",
+                        self.folder / "out.json")
+
+    def test_two_outputs_on_stdout(self):
+        self.refuse(2, ["standard output"], "partition", DAY, "--gpus", 8, "--json", "-o", "-")
+
     def test_no_cluster(self):
         self.refuse(2, ["--gpus N"], "compare", DAY)
 
@@ -144,7 +188,7 @@ class Malformed(CommandTest):
         self.refuse(2, ["did you mean 'compare'?"], "compair", DAY)
 
     def test_flag_values_out_of_range(self):
-        for flag, value in (("--slack", -1), ("--slack", "nan"), ("--time", "fast"), ("--time", "-3s"), ("--gpus", -8), ("--gpus", "many"),
+        for flag, value in (("--slack", -1), ("--slack", "nan"), ("--seed", -1), ("--work", -1), ("--redundant", "1e3"), ("--time", "fast"), ("--time", "-3s"), ("--gpus", -8), ("--gpus", "many"),
                             ("--holdout", 1), ("--groups", 5), ("--batch-tokens", 0)):
             others = [] if flag == "--gpus" else ["--gpus", 8]
             self.refuse(2, [], "compare", DAY, *others, flag, value)
@@ -159,6 +203,15 @@ class Malformed(CommandTest):
         rows = [list(range(63)) + [0]] * 8
         placement = self.text("p.json", json.dumps({"physical_to_logical_map": rows}))
         self.refuse(2, ["p.json", "no slot for expert 63"], "evaluate", DAY, "--gpus", 8, "--placement", placement)
+
+    def test_folder_as_placement(self):
+        self.refuse(2, ["is a folder"], "evaluate", DAY, "--gpus", 8, "--placement", self.folder)
+
+    def test_failed_map_leaves_no_report(self):
+        report = self.folder / "report.json"
+        result = run("partition", DAY, "--gpus", 8, "--strategy", "lpt", "-o", self.folder / "none/p.json", "--report", report)
+        self.assertEqual(result.returncode, 1)
+        self.assertFalse(report.exists())
 
     def test_output_folder_that_is_not_there(self):
         result = run("partition", DAY, "--gpus", 8, "--strategy", "lpt", "-o", self.folder / "none/p.json")

@@ -70,10 +70,13 @@ TEST(Instance, gives_spare_slots_to_the_largest_load_a_copy_and_never_two_a_gpu)
   EXPECT_EQ(std::vector<int>(copies[0].begin(), copies[0].end()), (std::vector<int>{3, 2, 2, 1}));
 }
 
-TEST(Instance, refuses_more_slots_than_experts_on_a_gpu) {
-  const auto instance = make_instance(testing::loads_profile({{1, 2}}), {.gpus = 2, .nodes = 1}, 4);
+TEST(Instance, refuses_tables_beyond_reason) {
+  RoutingProfile profile = testing::structured_profile({3, 16, 2, 50}, 1);
+  profile.shape.experts = 40'000;
+  profile.windows = {{Grid<std::uint64_t>(3, 40'000, 1), "mixed"}};
+  const auto instance = make_instance(profile, {.gpus = 2, .nodes = 1}, 0);
   ASSERT_FALSE(instance);
-  EXPECT_EQ(instance.error().code, ErrorCode::kInfeasible);
+  EXPECT_EQ(instance.error().code, ErrorCode::kInvalidInput);
 }
 
 }  // namespace

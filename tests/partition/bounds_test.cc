@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <numeric>
 #include <vector>
 
@@ -67,20 +68,19 @@ TEST(LoadBound, with_replicas_is_the_best_of_all_copy_vectors) {
     Loads load(3);
     for (auto& tokens : load) tokens = 1 + random.below(1000);
     const std::size_t redundant = 1 + random.below(3);
-    std::int64_t best = std::numeric_limits<std::int64_t>::max();
+    double best = std::numeric_limits<double>::infinity();
     for (std::size_t a = 0; a <= redundant; ++a) {
       for (std::size_t b = 0; a + b <= redundant; ++b) {
         const std::size_t copies[] = {1 + a, 1 + b, 1 + redundant - a - b};
-        std::int64_t largest = 0;
+        double largest = 0;
         for (std::size_t e = 0; e < 3; ++e) {
-          const auto c = static_cast<std::int64_t>(copies[e]);
-          largest = std::max(largest, (load[e] + c - 1) / c);
+          largest = std::max(largest, static_cast<double>(load[e]) / static_cast<double>(copies[e]));
         }
         best = std::min(best, largest);
       }
     }
-    const std::int64_t mean = (std::accumulate(load.begin(), load.end(), std::int64_t{0}) + 5) / 6;
-    EXPECT_EQ(load_bound_replicated(load, 6, redundant), std::max(mean, best)) << "seed " << seed;
+    const double mean = static_cast<double>(std::accumulate(load.begin(), load.end(), std::int64_t{0})) / 6;
+    EXPECT_DOUBLE_EQ(load_bound_replicated(load, 6, redundant), std::max(mean, best)) << "seed " << seed;
   }
 }
 

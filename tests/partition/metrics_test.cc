@@ -115,6 +115,33 @@ TEST(StepTime, is_that_computed_by_hand) {
   EXPECT_NEAR(step_time(profile, *placement, cluster, model, traffic).count(), expected, 1e-15);
 }
 
+TEST(StepTime, counts_every_round_over_a_layer) {
+  auto profile = testing::structured_profile({2, 8, 2, 100}, 1);
+  const Cluster cluster{.gpus = 2, .nodes = 1};
+  // The same routing in both rounds, once as two layers and once as two rounds over one.
+  for (std::size_t token = 0; token < 100; ++token) {
+    for (std::size_t choice = 0; choice < 2; ++choice) {
+      profile.paths.experts[token * 4 + 2 + choice] = profile.paths.experts[token * 4 + choice];
+    }
+  }
+  Grid<std::uint64_t> once(1, 8);
+  for (std::size_t i = 0; i < profile.paths.experts.size(); i += 4) {
+    ++once(0, profile.paths.experts[i]);
+    ++once(0, profile.paths.experts[i + 1]);
+  }
+  auto rounds = profile;
+  rounds.shape.layer_ids = {0};
+  rounds.paths.layer_of_round = {0, 0};
+  rounds.windows = {{once, "mixed"}, {once, "mixed"}};
+  Grid<std::uint64_t> both(2, 8);
+  std::ranges::copy(once[0], both[0].begin());
+  std::ranges::copy(once[0], both[1].begin());
+  profile.windows = {{both, "mixed"}};
+  const auto as_layers = step_time(profile, *contiguous_placement({0, 1}, 8, 0, 2, 1), cluster, {}, {});
+  const auto as_rounds = step_time(rounds, *contiguous_placement({0}, 8, 0, 2, 1), cluster, {}, {});
+  EXPECT_NEAR(as_layers.count(), as_rounds.count(), 1e-12);
+}
+
 TEST(StepTime, of_resident_tokens_follows_them_from_layer_to_layer) {
   // Experts of GPU 1 in both layers: dispatched there once, then at home.
   RoutingProfile profile;

@@ -87,6 +87,36 @@ TEST(Place, balances_loads_alone_at_least_as_well_as_lpt_and_says_when_that_is_o
   EXPECT_EQ(equal->status, SolveStatus::kOptimal);
 }
 
+TEST(Place, is_valid_for_any_small_shape_with_replicas) {
+  int with_replicas = 0;
+  for (std::uint64_t seed = 0; seed < 300; ++seed) {
+    Random random(seed, 2);
+    const std::size_t experts = 3 + random.below(14);
+    Cluster cluster;
+    cluster.nodes = 1 + random.below(3);
+    cluster.gpus = cluster.nodes * (1 + random.below(4));
+    const std::size_t slots = random.below(static_cast<std::uint32_t>(experts)) + 1;
+    if (slots * cluster.gpus < experts) continue;
+    auto options = with_work(Strategy::kMetisGlpk, 300'000);
+    options.redundant = slots * cluster.gpus - experts;
+    with_replicas += options.redundant > 0 ? 1 : 0;
+    const auto profile = testing::structured_profile({3, experts, 2, 200}, seed);
+    const auto solution = place(profile, cluster, options);
+    ASSERT_TRUE(solution) << "seed " << seed << ": " << solution.error().message;
+  }
+  EXPECT_GT(with_replicas, 100);
+}
+
+TEST(Place, splits_over_more_replicas_than_load_units_divide) {
+  auto options = with_work(Strategy::kEvenkeel);
+  options.redundant = 16;
+  options.load_slack_ratio = 0;
+  const auto solution = place(testing::loads_profile({{20, 1, 1, 1}}), {.gpus = 20, .nodes = 1}, options);
+  ASSERT_TRUE(solution) << solution.error().message;
+  EXPECT_GE(*solution->certificate.gap, 0.0);
+  EXPECT_GE(solution->certificate.value, *solution->certificate.bound - 1e-12);
+}
+
 TEST(Place, spreads_replicas_over_distinct_gpus) {
   std::vector<std::uint64_t> row(16, 100);
   row[3] = 800;
@@ -122,6 +152,14 @@ TEST(Place, refuses_what_cannot_be) {
   EXPECT_EQ(place(profile, {.gpus = 5, .nodes = 1}, with_work(Strategy::kLpt)).error().code, ErrorCode::kInfeasible);
   EXPECT_EQ(place(profile, {.gpus = 4, .nodes = 3}, with_work(Strategy::kLpt)).error().code, ErrorCode::kInfeasible);
   auto options = with_work(Strategy::kEvenkeel);
+  options.redundant = 16 * 3 + 4;
+  EXPECT_EQ(place(profile, {.gpus = 4, .nodes = 1}, options).error().code, ErrorCode::kInfeasible);
+  EXPECT_EQ(place(testing::loads_profile({{20'000'000'000'000, 1}}), {.gpus = 2, .nodes = 1},
+                  with_work(Strategy::kContiguous))
+                .error()
+                .code,
+            ErrorCode::kInvalidInput);
+  options.redundant = 0;
   options.load_slack_ratio = -0.1;
   EXPECT_EQ(place(profile, {.gpus = 4, .nodes = 1}, options).error().code, ErrorCode::kInvalidInput);
   options = with_work(Strategy::kEplb);

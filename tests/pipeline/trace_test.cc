@@ -60,6 +60,7 @@ TEST(Trace, drops_the_dense_layers_of_sglang_counts_and_keeps_their_number) {
   EXPECT_EQ(trace->shape.layer_ids, std::vector<int>{1});
   EXPECT_EQ(trace->shape.hidden_layers, 2U);
   EXPECT_EQ(trace->load_windows.size(), 2U);
+  EXPECT_EQ(trace->load_windows[0].load_tokens.rows(), 1U);
   const auto load = profile_of(*trace).total_load();
   EXPECT_EQ(load(0, 1), 6U);
 }
