@@ -7,6 +7,7 @@ place of /tmp/evenkeel. quickstart.sh and test.sh stand in plain blocks: they ar
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import tempfile
 import unittest
@@ -14,6 +15,24 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("EVENKEEL_BIN", ROOT / "build/release/bin"))
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def run_script(script):
+    """Exit code and output of a shell script; what it leaves running is killed."""
+    with tempfile.TemporaryFile(mode="w+") as output:
+        shell = subprocess.Popen(["bash", "-euc", script], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            code = shell.wait(timeout=120)
+        except subprocess.TimeoutExpired:
+            code = "timed out"
+        finally:
+            try:
+                os.killpg(shell.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            shell.wait()
+        output.seek(0)
+        return code, output.read()
 
 
 class Documents(unittest.TestCase):
@@ -24,8 +43,8 @@ class Documents(unittest.TestCase):
             with tempfile.TemporaryDirectory(prefix="evenkeel-docs-") as folder:
                 for block in blocks:
                     script = block.replace("build/release/bin/", f"{BIN}/").replace("/tmp/evenkeel", folder)
-                    result = subprocess.run(["bash", "-euc", script], cwd=ROOT, capture_output=True, text=True, timeout=120)
-                    self.assertEqual(result.returncode, 0, f"{document.relative_to(ROOT)}:\n{block}\n{result.stderr}")
+                    code, output = run_script(script)
+                    self.assertEqual(code, 0, f"{document.relative_to(ROOT)}:\n{block}\n{output}")
                     ran += 1
         self.assertGreaterEqual(ran, 5)
 
