@@ -23,6 +23,7 @@ scripts/build.sh release --with-tests
 ctest --preset release -j 2
 
 if [ $full = yes ]; then
+  # Under ThreadSanitizer the tests of the command line (test_*) are left out: they time solvers, which run on one thread.
   for preset in asan tsan; do
     scripts/build.sh $preset --with-tests
     TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset

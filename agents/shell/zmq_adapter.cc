@@ -86,12 +86,6 @@ Result<Socket> Socket::router(SocketContext& context, const std::string& endpoin
 Result<Socket> Socket::publisher(SocketContext& context, const std::string& endpoint) {
   return open(context, ZMQ_PUB, Attach::kBind, endpoint, "");
 }
-Result<Socket> Socket::pair_bound(SocketContext& context, const std::string& endpoint) {
-  return open(context, ZMQ_PAIR, Attach::kBind, endpoint, "");
-}
-Result<Socket> Socket::pair_connected(SocketContext& context, const std::string& endpoint) {
-  return open(context, ZMQ_PAIR, Attach::kConnect, endpoint, "");
-}
 
 Socket::Sent Socket::send(std::span<const std::string> parts) {
   try {

@@ -46,9 +46,6 @@ class Socket {
                                                  const std::string& topic);
   [[nodiscard]] static Result<Socket> router(SocketContext& context, const std::string& endpoint);
   [[nodiscard]] static Result<Socket> publisher(SocketContext& context, const std::string& endpoint);
-  /// The two ends of a channel between threads of this process; bind one end first.
-  [[nodiscard]] static Result<Socket> pair_bound(SocketContext& context, const std::string& endpoint);
-  [[nodiscard]] static Result<Socket> pair_connected(SocketContext& context, const std::string& endpoint);
 
   Socket(Socket&&) noexcept;
   Socket& operator=(Socket&&) noexcept;

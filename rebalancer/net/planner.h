@@ -2,13 +2,10 @@
 
 #include <chrono>
 #include <cstddef>
-#include <memory>
+#include <future>
 #include <optional>
-#include <thread>
 
-#include "agents/shell/zmq_adapter.h"
 #include "partition/model/cluster.h"
-#include "partition/model/result.h"
 #include "rebalancer/core/core.h"
 
 namespace evenkeel::rebalancer {
@@ -20,29 +17,19 @@ struct PlannerOptions {
   std::chrono::duration<double> solve_time{1.0};
 };
 
-/// Runs the solver on a thread of its own, so that the loop that serves agents never waits for it. Jobs and answers
-/// pass over an inproc pair. To be used by one thread, the one that made it.
+/// Runs the solver on a thread of its own, so that the loop that serves agents never waits for it. One plan at a time.
+/// To be used by one thread. Its end waits for the solve that is running.
 class Planner {
  public:
-  /// Fails with kFailure where the pair cannot be made.
-  [[nodiscard]] static Result<Planner> start(shell::SocketContext& context, PlannerOptions options);
-
-  Planner(Planner&&) noexcept;
-  Planner& operator=(Planner&&) = delete;
-  /// Waits for the solve that is running.
-  ~Planner();
+  explicit Planner(PlannerOptions options) : options_(options) {}
 
   void plan(StartPlanning job);
   /// A finished plan, or nothing yet. Never blocks.
   [[nodiscard]] std::optional<PlanReady> take_finished();
-  /// Has something to read when a plan is finished.
-  [[nodiscard]] shell::Socket& socket() { return *socket_; }
 
  private:
-  Planner(std::unique_ptr<shell::Socket> socket, std::thread thread);
-
-  std::unique_ptr<shell::Socket> socket_;
-  std::thread thread_;
+  PlannerOptions options_;
+  std::future<PlanReady> running_;
 };
 
 }  // namespace evenkeel::rebalancer

@@ -21,8 +21,7 @@ Result<Server> Server::start(shell::SocketContext& context, const Endpoints& end
                              PlannerOptions planner_options, Observer observer) {
   EVENKEEL_TRY(router, shell::Socket::router(context, endpoints.bind));
   EVENKEEL_TRY(publisher, shell::Socket::publisher(context, endpoints.publish));
-  EVENKEEL_TRY(planner, Planner::start(context, std::move(planner_options)));
-  return Server(std::move(core), std::move(journal), std::move(planner), std::move(observer), std::move(router),
+  return Server(std::move(core), std::move(journal), Planner(planner_options), std::move(observer), std::move(router),
                 std::move(publisher));
 }
 
@@ -36,7 +35,7 @@ Server::Server(Core core, Journal journal, Planner planner, Observer observer, s
       publisher_(std::move(publisher)) {}
 
 Status Server::do_work(std::chrono::milliseconds timeout) {
-  const std::array<shell::Socket*, 2> sockets{&router_, &planner_.socket()};
+  const std::array<shell::Socket*, 1> sockets{&router_};
   shell::Socket::wait(sockets, timeout);
   for (int i = 0; i < kMessagesPerStepMax; ++i) {
     const auto parts = router_.receive();
