@@ -52,13 +52,13 @@ Result<Placement> parse_sglang_placement(const nlohmann::json& document, const s
   for (std::size_t layer = 0; layer < map.rows(); ++layer) {
     std::ranges::copy(rows[static_cast<std::size_t>(shape.layer_ids[layer])], map[layer].begin());
   }
-  auto placement = Placement::create(
-      {.layer_ids = shape.layer_ids,
-       .experts = shape.experts,
-       .nodes = nodes,
-       .slots_of_gpu = std::vector<std::uint32_t>(gpus, static_cast<std::uint32_t>(map.cols() / gpus)),
-       .expert_of_slot = std::move(map),
-       .shares = std::nullopt});
+  const auto slots_per_gpu = static_cast<std::uint32_t>(map.cols() / gpus);
+  auto placement = Placement::create({.layer_ids = shape.layer_ids,
+                                      .experts = shape.experts,
+                                      .nodes = nodes,
+                                      .slots_of_gpu = std::vector<std::uint32_t>(gpus, slots_per_gpu),
+                                      .expert_of_slot = std::move(map),
+                                      .shares = std::nullopt});
   if (!placement) return invalid_input(fmt::format("{}: {}", path, placement.error().message));
   return placement;
 }
