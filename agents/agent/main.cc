@@ -17,6 +17,7 @@
 #include "agents/shell/stop_signals.h"
 #include "agents/wire/frame.h"
 #include "agents/wire/limits.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/trace/trace.h"
 
 namespace evenkeel::agent {
@@ -43,42 +44,32 @@ struct Settings {
 
 void add_options(CLI::App& app, Settings& s) {
   app.set_version_flag("--version", EVENKEEL_VERSION);
-  app.add_option("--replay", s.trace, "Trace whose tokens the stand-in worker routes")
-      ->required()
-      ->envname("EVENKEEL_REPLAY");
-  app.add_option("--experts", s.experts, "Experts a layer, for traces that do not state it")
-      ->envname("EVENKEEL_EXPERTS");
-  app.add_option("--rank", s.rank, "Which of --world workers this is, from 0")
-      ->envname("EVENKEEL_RANK")
-      ->capture_default_str();
-  app.add_option("--world", s.world, "Workers in all")
-      ->envname("EVENKEEL_WORLD")
+  add_setting(app, "--replay", s.trace, "Trace whose tokens the stand-in worker routes")->required();
+  add_setting(app, "--experts", s.experts, "Experts a layer, for traces that do not state it");
+  add_setting(app, "--rank", s.rank, "Which of --world workers this is, from 0")->capture_default_str();
+  add_setting(app, "--world", s.world, "Workers in all")
       ->check(CLI::Range(std::size_t{1}, wire::kWorldMax))
       ->capture_default_str();
-  app.add_option("--rebalancer", s.rebalancer, "Where the rebalancer takes reports")
-      ->envname("EVENKEEL_REBALANCER")
-      ->capture_default_str();
-  app.add_option("--subscribe", s.subscribe, "Where the rebalancer broadcasts")
-      ->envname("EVENKEEL_SUBSCRIBE")
-      ->capture_default_str();
-  app.add_option("--name", s.name, "Name of the worker; the same after a restart [worker-<rank>]")
-      ->envname("EVENKEEL_NAME");
-  app.add_option("--model", s.model, "Name of the model")->envname("EVENKEEL_MODEL")->capture_default_str();
-  app.add_option("--tokens-per-second", s.tokens_per_second, "Pace of the replay")
+  add_setting(app, "--rebalancer", s.rebalancer, "Where the rebalancer takes reports")->capture_default_str();
+  add_setting(app, "--subscribe", s.subscribe, "Where the rebalancer broadcasts")->capture_default_str();
+  add_setting(app, "--name", s.name, "Name of the worker; the same after a restart [worker-<rank>]");
+  add_setting(app, "--model", s.model, "Name of the model")->capture_default_str();
+  add_flag_value(app, "--tokens-per-second", s.tokens_per_second, "Pace of the replay")
       ->check(CLI::Range(1.0, 1e9))
       ->capture_default_str();
-  app.add_option("--passes", s.passes, "Times the trace is played, 0 for ever")->capture_default_str();
-  app.add_option("--load-ms", s.load_ms, "Modelled time to load a prepared placement")->capture_default_str();
-  app.add_option("--report-interval-ms", s.report_interval_ms, "Time between reports")
+  add_flag_value(app, "--passes", s.passes, "Times the trace is played, 0 for ever")->capture_default_str();
+  add_flag_value(app, "--load-ms", s.load_ms, "Modelled time to load a prepared placement")->capture_default_str();
+  add_flag_value(app, "--report-interval-ms", s.report_interval_ms, "Time between reports")
       ->check(CLI::Range(10, 60'000))
       ->capture_default_str();
-  app.add_option("--contact-timeout-ms", s.contact_timeout_ms, "Silence after which the agent says HELLO again")
+  add_flag_value(app, "--contact-timeout-ms", s.contact_timeout_ms, "Silence after which the agent says HELLO again")
       ->check(CLI::Range(100, 600'000))
       ->capture_default_str();
-  app.add_option("--exit-at-epoch", s.exit_at_epoch, "End with success once this epoch, or a later one, is applied");
-  app.add_option("--exit-after-ms", s.exit_after_ms,
+  add_flag_value(app, "--exit-at-epoch", s.exit_at_epoch,
+                 "End with success once this epoch, or a later one, is applied");
+  add_flag_value(app, "--exit-after-ms", s.exit_after_ms,
                  "End after this time; a failure where --exit-at-epoch is not reached");
-  app.add_option("--log-json", s.log_json, "Append every event to this file, one JSON object a line");
+  add_flag_value(app, "--log-json", s.log_json, "Append every event to this file, one JSON object a line");
 }
 
 /// Milliseconds since 1970: rises over restarts of the process and of the machine. Never compared between workers.
@@ -196,7 +187,7 @@ int run_program(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "evenkeel-agent: {} (--help lists the options)\n", error.what());
+    fmt::print(stderr, "evenkeel-agent: {}\n", usage_message(app, error, argc, argv));
     return 2;
   }
   if (settings.name.empty()) settings.name = fmt::format("worker-{}", settings.rank);

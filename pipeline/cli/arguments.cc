@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "pipeline/config/cluster_file.h"
-#include "pipeline/config/nearest.h"
+#include "pipeline/flags/nearest.h"
 
 namespace evenkeel {
 
@@ -79,26 +79,6 @@ PlaceOptions SolveArguments::with(Strategy strategy) const {
   result.strategy = strategy;
   result.time = value_or_exit(parse_duration(time));
   return result;
-}
-
-CLI::Validator whole_number() {
-  return {[](const std::string& text) {
-            std::uint64_t number = 0;
-            const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-            const bool is_whole = code == std::errc() && end == text.data() + text.size();
-            return is_whole ? std::string() : fmt::format("'{}' is no whole number of 0 or above", text);
-          },
-          ""};
-}
-
-CLI::Validator finite_number() {
-  return {[](const std::string& text) {
-            double number = 0;
-            const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
-            const bool is_finite = code == std::errc() && end == text.data() + text.size() && std::isfinite(number);
-            return is_finite ? std::string() : fmt::format("'{}' is no number", text);
-          },
-          ""};
 }
 
 std::string strategy_names() {

@@ -6,13 +6,13 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 #include "partition/cost/step_time.h"
 #include "partition/model/cluster.h"
 #include "partition/model/result.h"
 #include "partition/place.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/trace/trace.h"
 
 namespace evenkeel {
@@ -76,33 +76,6 @@ struct SolveArguments {
   /// The options with a strategy.
   [[nodiscard]] PlaceOptions with(Strategy strategy) const;
 };
-
-/// Accepts the text of a whole number of 0 or above that 64 bits hold; CLI11 itself lets negative numbers wrap around.
-[[nodiscard]] CLI::Validator whole_number();
-/// Accepts the text of a finite number.
-[[nodiscard]] CLI::Validator finite_number();
-
-template <class T>
-struct ValueOf {
-  using Type = T;
-};
-template <class T>
-struct ValueOf<std::optional<T>> {
-  using Type = T;
-};
-
-/// Adds an option that the environment may set too: --gpus is EVENKEEL_GPUS.
-template <class T>
-CLI::Option* add_setting(CLI::App& command, const std::string& flag, T& value, const std::string& help) {
-  std::string name = "EVENKEEL_";
-  for (const char c : flag.substr(flag.rfind("--") + 2))
-    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  CLI::Option* const option = command.add_option(flag, value, help)->envname(name);
-  using Value = typename ValueOf<T>::Type;
-  if constexpr (std::is_integral_v<Value>) option->check(whole_number());
-  if constexpr (std::is_floating_point_v<Value>) option->check(finite_number());
-  return option;
-}
 
 /// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.
 [[nodiscard]] Result<std::chrono::duration<double>> parse_duration(const std::string& text);

@@ -6,12 +6,10 @@
 #include <csignal>
 #include <exception>
 #include <new>
-#include <optional>
 #include <thread>
 
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
-#include "pipeline/config/nearest.h"
 #include "pipeline/report/output_file.h"
 
 namespace {
@@ -31,45 +29,6 @@ void exit_on_signals() {
     sigwait(&signals, &signal);
     evenkeel::exit_between_outputs(kExitInterrupted);
   }).detach();
-}
-
-/// Every word a command takes that starts with two dashes.
-std::vector<std::string> flags_of(const CLI::App& command) {
-  std::vector<std::string> flags;
-  for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-  }
-  return flags;
-}
-
-/// The first word of the command line that `accepted` does not hold and `is_candidate` takes, with the nearest that it
-/// does.
-template <class Filter>
-std::optional<std::string> unknown_word(int argc, char** argv, const std::vector<std::string>& accepted,
-                                        Filter is_candidate) {
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const std::string word = argument.substr(0, argument.find('='));
-    if (!is_candidate(word) || std::ranges::find(accepted, word) != accepted.end()) continue;
-    return fmt::format("'{}' is unknown{}", word, evenkeel::did_you_mean(word, accepted));
-  }
-  return std::nullopt;
-}
-
-/// What was wrong with the command line, in one line.
-std::string usage_message(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
-  const auto chosen = program.get_subcommands();
-  std::optional<std::string> message;
-  if (chosen.empty()) {
-    std::vector<std::string> commands;
-    for (const CLI::App* command : program.get_subcommands({})) commands.push_back(command->get_name());
-    message = unknown_word(argc, argv, commands, [](const std::string& word) { return !word.starts_with('-'); });
-  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
-    message = unknown_word(argc, argv, flags_of(*chosen.front()),
-                           [](const std::string& word) { return word.starts_with("--"); });
-  }
-  return fmt::format("{}; see 'evenkeel{} --help'", message.value_or(error.what()),
-                     chosen.empty() ? "" : " " + chosen.front()->get_name());
 }
 
 void print_error(std::string message) {
@@ -92,7 +51,7 @@ int run(int argc, char** argv) {
   } catch (const CLI::Success& help) {
     return program.exit(help);
   } catch (const CLI::ParseError& error) {
-    print_error(usage_message(program, error, argc, argv));
+    print_error(evenkeel::usage_message(program, error, argc, argv));
     return evenkeel::exit_code(evenkeel::ErrorCode::kInvalidInput);
   }
   return 0;

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <fstream>
 
-#include "pipeline/config/nearest.h"
+#include "pipeline/flags/nearest.h"
 
 namespace evenkeel {
 namespace {

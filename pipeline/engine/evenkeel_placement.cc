@@ -6,8 +6,8 @@
 #include <array>
 #include <numeric>
 
-#include "pipeline/config/nearest.h"
 #include "pipeline/engine/map_rows.h"
+#include "pipeline/flags/nearest.h"
 #include "pipeline/trace/json_file.h"
 
 namespace evenkeel {

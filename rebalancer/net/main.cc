@@ -5,7 +5,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "agents/shell/note_text.h"
 #include "agents/shell/stop_signals.h"
 #include "pipeline/config/strict_yaml.h"
+#include "pipeline/flags/setting.h"
 #include "rebalancer/core/core.h"
 #include "rebalancer/core/recovery.h"
 #include "rebalancer/net/endpoint.h"
@@ -49,35 +49,27 @@ std::string spelled(std::string name, char from, char to) {
   return name;
 }
 
-template <class T>
-CLI::Option* add_setting(CLI::App& app, const std::string& key, T& value, const std::string& help) {
-  std::string variable = "EVENKEEL_" + key;
-  std::transform(variable.begin(), variable.end(), variable.begin(),
-                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
-  return app.add_option("--" + spelled(key, '_', '-'), value, help)->envname(variable);
-}
-
 /// Returns the keys that a settings file may have.
 std::vector<std::string> add_options(CLI::App& app, Settings& s) {
   app.set_version_flag("--version", EVENKEEL_VERSION);
-  add_setting(app, "bind", s.bind, "Endpoint that agents report to")->capture_default_str();
-  add_setting(app, "publish", s.publish, "Endpoint that decisions are broadcast from")->capture_default_str();
-  add_setting(app, "state", s.state, "Folder of the journal");
-  add_setting(app, "gpus", s.gpus, "GPUs the experts are spread over");
-  add_setting(app, "nodes", s.nodes, "Machines those GPUs are in")->capture_default_str();
-  add_setting(app, "agents", s.agents, "Agents of the group; nothing is planned until all are there");
-  add_setting(app, "redundant", s.redundant, "Spare slots a layer, over all GPUs")->capture_default_str();
-  add_setting(app, "min_tokens", s.min_tokens, "New tokens a plan needs")->capture_default_str();
-  add_setting(app, "min_interval_ms", s.min_interval_ms, "Least time between two plans")->capture_default_str();
-  add_setting(app, "min_gain", s.min_gain, "Least relative drop of mean imbalance worth a migration")
+  add_setting(app, "--bind", s.bind, "Endpoint that agents report to")->capture_default_str();
+  add_setting(app, "--publish", s.publish, "Endpoint that decisions are broadcast from")->capture_default_str();
+  add_setting(app, "--state", s.state, "Folder of the journal");
+  add_setting(app, "--gpus", s.gpus, "GPUs the experts are spread over");
+  add_setting(app, "--nodes", s.nodes, "Machines those GPUs are in")->capture_default_str();
+  add_setting(app, "--agents", s.agents, "Agents of the group; nothing is planned until all are there");
+  add_setting(app, "--redundant", s.redundant, "Spare slots a layer, over all GPUs")->capture_default_str();
+  add_setting(app, "--min-tokens", s.min_tokens, "New tokens a plan needs")->capture_default_str();
+  add_setting(app, "--min-interval-ms", s.min_interval_ms, "Least time between two plans")->capture_default_str();
+  add_setting(app, "--min-gain", s.min_gain, "Least relative drop of mean imbalance worth a migration")
       ->capture_default_str();
-  add_setting(app, "prepare_timeout_ms", s.prepare_timeout_ms, "Time workers have to load a placement")
+  add_setting(app, "--prepare-timeout-ms", s.prepare_timeout_ms, "Time workers have to load a placement")
       ->capture_default_str();
-  add_setting(app, "lease_ms", s.lease_ms, "Silence after which an agent counts as absent")->capture_default_str();
-  add_setting(app, "solve_seconds", s.solve_seconds, "Solver time a plan")
+  add_setting(app, "--lease-ms", s.lease_ms, "Silence after which an agent counts as absent")->capture_default_str();
+  add_setting(app, "--solve-seconds", s.solve_seconds, "Solver time a plan")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
-  add_setting(app, "max_migrations", s.max_migrations, "Migrations this process may commit [no limit]");
+  add_setting(app, "--max-migrations", s.max_migrations, "Migrations this process may commit [no limit]");
   std::vector<std::string> keys;
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_single_name();
@@ -210,7 +202,7 @@ int run_program(int argc, char** argv) {
     if (auto status = apply_config(app, settings.config, keys); !status) code = tl::unexpected(status.error());
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
-    fmt::print(stderr, "evenkeel-rebalancer: {} (--help lists the options)\n", error.what());
+    fmt::print(stderr, "evenkeel-rebalancer: {}\n", usage_message(app, error, argc, argv));
     return 2;
   }
   if (code) code = run(settings, signals);

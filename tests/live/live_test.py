@@ -228,7 +228,9 @@ class CommandLineTest(unittest.TestCase):
         self.assert_refused(self.run_rebalancer(min_gain=7), "--min-gain", "7", "0 to 1")
         self.assert_refused(self.run_rebalancer(agents=0), "--agents")
         self.assert_refused(self.run_rebalancer(agents="many"), "--agents", "many")
-        self.assert_refused(self.run_rebalancer(agentz=2), "--agentz")
+        self.assert_refused(self.run_rebalancer(agentz=2), "'--agentz' is unknown; did you mean '--agents'?")
+        self.assert_refused(self.run_rebalancer(gpus=-2), "--gpus", "'-2' is no whole number")
+        self.assert_refused(self.run_rebalancer(min_tokens=-5), "--min-tokens", "'-5' is no whole number")
 
     def test_a_settings_file_gives_way_to_the_environment_and_that_to_flags(self):
         path, variable = self.settings_file("min_gain: 7\n"), {"EVENKEEL_MIN_GAIN": "8"}

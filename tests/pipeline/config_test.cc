@@ -1,8 +1,8 @@
 #include <gtest/gtest.h>
 
 #include "pipeline/config/cluster_file.h"
-#include "pipeline/config/nearest.h"
 #include "pipeline/config/strict_yaml.h"
+#include "pipeline/flags/nearest.h"
 #include "tests/pipeline/temporary_file.h"
 
 namespace evenkeel {

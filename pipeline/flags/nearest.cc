@@ -1,4 +1,4 @@
-#include "pipeline/config/nearest.h"
+#include "pipeline/flags/nearest.h"
 
 #include <algorithm>
 

@@ -1,0 +1,86 @@
+#include "pipeline/flags/setting.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "pipeline/flags/nearest.h"
+
+namespace evenkeel {
+namespace {
+
+/// Every word a command takes that starts with two dashes.
+std::vector<std::string> flags_of(const CLI::App& command) {
+  std::vector<std::string> flags;
+  for (const CLI::Option* option : command.get_options()) {
+    for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+  }
+  return flags;
+}
+
+/// The first word of the command line that `accepted` does not hold and `is_candidate` takes, with the nearest that it
+/// does.
+template <class Filter>
+std::optional<std::string> unknown_word(int argc, char** argv, const std::vector<std::string>& accepted,
+                                        Filter is_candidate) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const std::string word = argument.substr(0, argument.find('='));
+    if (!is_candidate(word) || std::ranges::find(accepted, word) != accepted.end()) continue;
+    return fmt::format("'{}' is unknown{}", word, did_you_mean(word, accepted));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+CLI::Validator whole_number() {
+  return {[](const std::string& text) {
+            std::uint64_t number = 0;
+            const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+            const bool is_whole = code == std::errc() && end == text.data() + text.size();
+            return is_whole ? std::string() : fmt::format("'{}' is no whole number of 0 or above", text);
+          },
+          ""};
+}
+
+CLI::Validator finite_number() {
+  return {[](const std::string& text) {
+            double number = 0;
+            const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+            const bool is_finite = code == std::errc() && end == text.data() + text.size() && std::isfinite(number);
+            return is_finite ? std::string() : fmt::format("'{}' is no number", text);
+          },
+          ""};
+}
+
+std::string environment_name(const std::string& flag) {
+  std::string name = "EVENKEEL_";
+  for (const char c : flag.substr(flag.rfind("--") + 2)) {
+    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  }
+  return name;
+}
+
+std::string usage_message(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
+  const auto chosen = program.get_subcommands();
+  const auto commands = program.get_subcommands([](const CLI::App*) { return true; });
+  std::optional<std::string> message;
+  if (chosen.empty() && !commands.empty()) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : commands) names.push_back(command->get_name());
+    message = unknown_word(argc, argv, names, [](const std::string& word) { return !word.starts_with('-'); });
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    message = unknown_word(argc, argv, flags_of(chosen.empty() ? program : *chosen.front()),
+                           [](const std::string& word) { return word.starts_with("--"); });
+  }
+  return fmt::format("{}; see '{}{} --help'", message.value_or(error.what()), program.get_name(),
+                     chosen.empty() ? "" : " " + chosen.front()->get_name());
+}
+
+}  // namespace evenkeel
