@@ -5,16 +5,11 @@
 #include <vector>
 
 #include "partition/model/cluster.h"
+#include "partition/model/objective.h"
 #include "partition/model/placement.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {
-
-/// Which way tokens travel between layers.
-enum class Comm {
-  kResident,  ///< A token stays where its first expert ran and hops to its next experts' GPUs (ExFlow, MoETuner).
-  kDispatch,  ///< A token returns to its home rank after each layer (Megatron, DeepEP, vLLM, SGLang, TensorRT-LLM).
-};
 
 /// Constants of the step-time model. Defaults are DeepSeek-V3 in FP8 on H100: an expert has 3 x 7168 x 2048 weights
 /// (arXiv 2412.19437, section 4.2); 3.35 TB/s of HBM3 and half of 1,979 TFLOP/s dense FP8 (NVIDIA H100 SXM data sheet).

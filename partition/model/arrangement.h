@@ -45,7 +45,7 @@ class Arrangement {
   void assign_layer(std::size_t layer, std::span<const GpuIndex> gpu_of_item);
 
   /// Step 2's objective; recomputed, not maintained.
-  [[nodiscard]] double communication() const { return resident_communication(*instance_, assignment_); }
+  [[nodiscard]] double communication() const { return evenkeel::communication(*instance_, assignment_); }
 
  private:
   void add_copy(std::size_t layer, std::size_t item, std::size_t gpu, int change);

@@ -8,6 +8,7 @@
 #include "partition/model/cluster.h"
 #include "partition/model/grid.h"
 #include "partition/model/id.h"
+#include "partition/model/objective.h"
 #include "partition/model/placement.h"
 #include "partition/model/routing_profile.h"
 
@@ -33,6 +34,25 @@ struct Neighbour {
   Grid<float> traffic;
 };
 
+/// The distinct sets of items that tokens chose in one layer: what dispatch communication is counted on.
+struct TokenSets {
+  /// Most items of a set: top-k.
+  std::size_t width = 0;
+  /// Items of each set, ascending, then kNoItem [sets, width].
+  std::vector<ExpertIndex> items;
+  /// Tokens that chose each set, over all rounds of the layer [sets].
+  std::vector<std::uint32_t> tokens;
+  std::uint64_t total_tokens = 0;
+  /// Rounds of the layer: its cost is this times the mean over tokens.
+  std::size_t rounds = 0;
+
+  [[nodiscard]] std::size_t size() const { return tokens.size(); }
+  [[nodiscard]] std::span<const ExpertIndex> set(std::size_t index) const {
+    return {items.data() + index * width, width};
+  }
+};
+inline constexpr ExpertIndex kNoItem = kNoExpert;
+
 /// The placement problem as solvers see it. An item is one copy of an expert; each layer has as many items as slots,
 /// and every GPU takes the same number of each layer's. Replicas split an expert's load and traffic evenly.
 struct Instance {
@@ -48,10 +68,12 @@ struct Instance {
   std::vector<std::vector<Neighbour>> neighbours;
   /// Pairs of neighbouring rounds: what the shares of traffic add up to.
   std::size_t round_pairs = 0;
-  /// Traffic a token keeps off the network by staying on a GPU, beyond staying on its node: q with several nodes,
-  /// else 1.
+  /// Sets of items that tokens chose [layers]; empty but for dispatch communication.
+  std::vector<TokenSets> token_sets;
+  Objective objective;
+  /// What staying on a GPU saves, beyond staying on its node, and what staying on the node saves: with one node only
+  /// the first counts. In dispatch: what a touched GPU and a touched node cost.
   double gpu_gain = 1.0;
-  /// Traffic it keeps off the network by staying on its node: 1 - q with several nodes, else 0.
   double node_gain = 0.0;
 
   [[nodiscard]] std::size_t layers() const { return expert_of_item.rows(); }
@@ -60,7 +82,9 @@ struct Instance {
   [[nodiscard]] std::size_t gpus_per_node() const { return gpus / nodes; }
   [[nodiscard]] std::size_t node_of(std::size_t gpu) const { return gpu / gpus_per_node(); }
   [[nodiscard]] bool has_replicas() const { return items() != experts; }
+  /// Whether there is communication between layers to place by.
   [[nodiscard]] bool has_traffic() const { return round_pairs != 0; }
+  [[nodiscard]] bool is_dispatch() const { return !token_sets.empty(); }
 };
 
 /// Fails with kInvalidInput for a layer that counts more than kLayerTokensMax tokens.
@@ -74,7 +98,7 @@ struct Instance {
 /// Needs loads that check_loads() passes and at most experts x (GPUs - 1) redundant slots. Fails with kInfeasible where
 /// the slots do not divide over the GPUs, with kInvalidInput where tables of traffic would be beyond reason.
 [[nodiscard]] Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster,
-                                             std::size_t redundant);
+                                             std::size_t redundant, const Objective& objective = {});
 
 /// The placement an assignment stands for; experts of a GPU in ascending order.
 [[nodiscard]] Placement to_placement(const Instance& instance, const Assignment& assignment);
@@ -83,8 +107,10 @@ struct Instance {
 [[nodiscard]] std::vector<std::int64_t> gpu_load_units(const Instance& instance, const Assignment& assignment,
                                                        std::size_t layer);
 
-/// Step 2's objective for resident communication: over all round pairs, the share of tokens that leave their node, plus
-/// q times the share that leave their GPU only (with one node: the share that leave their GPU).
-[[nodiscard]] double resident_communication(const Instance& instance, const Assignment& assignment);
+/// Communication of the instance's objective. Resident: over all round pairs, the share of tokens that leave their node
+/// times its weight, plus the share that leave their GPU only times its weight. Dispatch: over all rounds, the mean of
+/// GPUs touched and of nodes touched, times their weights; with one node the GPUs alone. A replica is chosen by token
+/// in turn, where the metrics take the expected value.
+[[nodiscard]] double communication(const Instance& instance, const Assignment& assignment);
 
 }  // namespace evenkeel

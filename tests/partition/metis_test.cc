@@ -39,8 +39,8 @@ TEST(MetisLayered, never_doubles_an_expert_on_a_gpu) {
 
 TEST(MetisLayered, keeps_more_traffic_than_a_start_that_looks_at_loads_alone) {
   const auto instance = make_instance(testing::structured_profile({6, 32, 2, 2000}, 1), {.gpus = 4, .nodes = 1}, 0);
-  EXPECT_LT(resident_communication(*instance, metis_layered_assignment(*instance, 1)),
-            0.9 * resident_communication(*instance, lpt_assignment(*instance)));
+  EXPECT_LT(communication(*instance, metis_layered_assignment(*instance, 1)),
+            0.9 * communication(*instance, lpt_assignment(*instance)));
 }
 
 TEST(MetisLayered, is_the_same_for_the_same_seed) {
