@@ -1,23 +1,25 @@
 #pragma once
 
-#include <cstdint>
-#include <span>
-
 #include "partition/model/arrangement.h"
 #include "partition/model/budget.h"
+#include "partition/refine/load_goal.h"
 
 namespace evenkeel {
 
-/// Lowers communication by swaps inside layers, best partner first, until no swap helps or the budget ends. A GPU may
-/// go beyond its layer's cap [layers] at the price of `excess_price` (share of one round pair) for each mean GPU load
-/// of excess; with infinity a swap may never raise the excess of a layer, and lowers it before all else. Deterministic,
-/// apart from where a wall budget ends it. Returns whether it converged.
-bool descend(Arrangement& arrangement, std::span<const std::int64_t> cap_units, double excess_price, Budget& budget);
+/// Lowers communication, with the weight of the goal on peak loads, by swaps inside layers, best partner first, until
+/// no swap helps or the slice ends. Where the goal is a cap a GPU may go beyond it at the price of `excess_price`
+/// (share of one round pair) for each mean GPU load of excess; with infinity a swap may never raise the excess of a
+/// layer, and lowers it before all else. Deterministic, apart from where a wall budget ends it. Work: a unit a swap
+/// looked at. Returns whether it converged.
+bool descend(Arrangement& arrangement, const LoadGoal& goal, double excess_price, BudgetSlice& slice);
 
-/// Brings an arrangement from any loads to within the caps while it lowers communication: descents with a price on
-/// excess load that rises to infinity. A layer that swaps alone cannot bring within its cap takes the assignment of
-/// `within_caps`, GPUs renamed to keep most traffic.
-void descend_to_caps(Arrangement& arrangement, std::span<const std::int64_t> cap_units, const Assignment& within_caps,
-                     Budget& budget);
+/// Brings an arrangement from any loads to the goal while it lowers communication. For a cap: descents with a price on
+/// excess load that rises to infinity; a layer that swaps alone cannot bring within its cap takes the assignment of
+/// `within_caps`, its GPUs renamed to keep most traffic.
+void descend_to_goal(Arrangement& arrangement, const LoadGoal& goal, const Assignment& within_caps,
+                     BudgetSlice& slice);
+
+/// Gives every layer that is beyond its cap the assignment of `within_caps`, renamed. Returns whether any was.
+bool restore_caps(Arrangement& arrangement, const LoadGoal& goal, const Assignment& within_caps);
 
 }  // namespace evenkeel

@@ -1,0 +1,97 @@
+#include "partition/refine/relabel.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "partition/model/semi_assignment.h"
+
+namespace evenkeel {
+namespace {
+
+/// Below this a renaming is rounding of the maintained affinities.
+constexpr double kGainMin = 1e-9;
+
+/// Traffic that the items of each GPU of a layer would keep if they were on another [GPU now, GPU then].
+Grid<double> kept_by_groups(const Arrangement& arrangement, std::size_t layer) {
+  const Instance& instance = arrangement.instance();
+  Grid<double> kept(instance.gpus, instance.gpus);
+  for (std::size_t item = 0; item < instance.items(); ++item) {
+    const std::size_t group = arrangement.gpu_of(layer, item);
+    for (std::size_t gpu = 0; gpu < instance.gpus; ++gpu) kept(group, gpu) += arrangement.affinity(layer, item, gpu);
+  }
+  return kept;
+}
+
+/// The best way to put the groups of node m on the GPUs of node n.
+struct NodeMatch {
+  std::vector<std::size_t> gpu_in_node;
+  double kept = 0;
+};
+
+NodeMatch match_nodes(const Grid<double>& kept, std::size_t gpus_per_node, std::size_t m, std::size_t n) {
+  Grid<double> inside(gpus_per_node, gpus_per_node);
+  for (std::size_t group = 0; group < gpus_per_node; ++group) {
+    for (std::size_t gpu = 0; gpu < gpus_per_node; ++gpu)
+      inside(group, gpu) = kept(m * gpus_per_node + group, n * gpus_per_node + gpu);
+  }
+  NodeMatch match{best_semi_assignment(inside, 1)};
+  for (std::size_t group = 0; group < gpus_per_node; ++group) match.kept += inside(group, match.gpu_in_node[group]);
+  return match;
+}
+
+/// The new GPU of each group [gpus].
+std::vector<std::size_t> best_names(const Grid<double>& kept, std::size_t nodes) {
+  const std::size_t gpus_per_node = kept.rows() / nodes;
+  std::vector<NodeMatch> matches;
+  Grid<double> between(nodes, nodes);
+  for (std::size_t m = 0; m < nodes; ++m) {
+    for (std::size_t n = 0; n < nodes; ++n) {
+      matches.push_back(match_nodes(kept, gpus_per_node, m, n));
+      between(m, n) = matches.back().kept;
+    }
+  }
+  const auto node_of_group = best_semi_assignment(between, 1);
+  std::vector<std::size_t> names(kept.rows());
+  for (std::size_t group = 0; group < names.size(); ++group) {
+    const std::size_t m = group / gpus_per_node;
+    const std::size_t n = node_of_group[m];
+    names[group] = n * gpus_per_node + matches[m * nodes + n].gpu_in_node[group % gpus_per_node];
+  }
+  return names;
+}
+
+bool has_own_traffic(const Instance& instance, std::size_t layer) {
+  return std::ranges::find(instance.neighbours[layer], layer, &Neighbour::layer) != instance.neighbours[layer].end();
+}
+
+}  // namespace
+
+bool relabel_layer(Arrangement& arrangement, std::size_t layer) {
+  const Instance& instance = arrangement.instance();
+  if (instance.neighbours[layer].empty() || has_own_traffic(instance, layer)) return false;
+  const Grid<double> kept = kept_by_groups(arrangement, layer);
+  const auto names = best_names(kept, instance.nodes);
+  double gain = 0;
+  for (std::size_t group = 0; group < names.size(); ++group) gain += kept(group, names[group]) - kept(group, group);
+  if (gain <= kGainMin) return false;
+  std::vector<GpuIndex> renamed(instance.items());
+  std::ranges::transform(arrangement.assignment()[layer], renamed.begin(),
+                         [&](GpuIndex gpu) { return static_cast<GpuIndex>(names[gpu]); });
+  arrangement.assign_layer(layer, renamed);
+  return true;
+}
+
+void relabel(Arrangement& arrangement, BudgetSlice& slice) {
+  const Instance& instance = arrangement.instance();
+  bool changed = true;
+  while (changed) {
+    changed = false;
+    for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
+      if (slice.exhausted()) return;
+      slice.spend(instance.items() * instance.gpus);
+      changed = relabel_layer(arrangement, layer) || changed;
+    }
+  }
+}
+
+}  // namespace evenkeel

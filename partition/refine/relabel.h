@@ -1,0 +1,18 @@
+#pragma once
+
+#include <cstddef>
+
+#include "partition/model/arrangement.h"
+#include "partition/model/budget.h"
+
+namespace evenkeel {
+
+/// Renames the GPUs of one layer so that, the other layers as they are, most traffic is kept: which group of items lies
+/// on which node and there on which GPU, by an assignment problem in an assignment problem. Exact; loads of the groups
+/// stay as they are. Layers with several rounds are left alone. Returns whether communication fell.
+bool relabel_layer(Arrangement& arrangement, std::size_t layer);
+
+/// Renames the GPUs of layer after layer until nothing changes or the slice ends.
+void relabel(Arrangement& arrangement, BudgetSlice& slice);
+
+}  // namespace evenkeel

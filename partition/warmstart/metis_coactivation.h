@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+
+#include "partition/model/instance.h"
+
+namespace evenkeel {
+
+/// METIS on each layer's graph of co-activations, for dispatch: an edge weighs the tokens that chose both items. Nodes
+/// first, then GPUs; slots repaired. Loads are not looked at. A few ms a layer. Needs token sets. Deterministic for a
+/// seed.
+[[nodiscard]] Assignment metis_coactivation_assignment(const Instance& instance, std::uint64_t seed);
+
+}  // namespace evenkeel
