@@ -6,7 +6,7 @@ set -euo pipefail
 
 build=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libboost-dev libcli11-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libspdlog-dev
+  libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libspdlog-dev
   libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
 )
 test=(clang-format libgtest-dev python3 python3-msgpack python3-numpy python3-zmq)

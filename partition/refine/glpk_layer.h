@@ -1,15 +1,14 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
 #include "partition/model/grid.h"
 #include "partition/model/id.h"
 #include "partition/model/instance.h"
+#include "partition/refine/glpk_program.h"
 
 namespace evenkeel {
 
@@ -27,12 +26,6 @@ struct LayerProgram {
   std::span<const GpuIndex> incumbent;
 };
 
-/// Limit of one exact solve: wall time, or branch-and-bound nodes so that equal arguments give equal results.
-struct ExactLimit {
-  std::optional<std::chrono::duration<double>> time;
-  std::optional<std::uint64_t> nodes;
-};
-
 struct LayerSolution {
   /// [items]
   std::vector<GpuIndex> gpu_of_item;
@@ -40,10 +33,11 @@ struct LayerSolution {
   double kept = 0;
   /// No assignment of this layer keeps more than this.
   double bound = 0;
+  /// Whether the search ended with a proof.
+  bool is_closed = false;
 };
 
-/// Solves the program by GLPK's branch and bound from the incumbent, columns that cannot beat it fixed beforehand by
-/// their reduced costs. Built, solved and dropped on the calling thread; thread-safe.
+/// Solves the program by GLPK's branch and bound from the incumbent. Thread-safe.
 [[nodiscard]] LayerSolution solve_layer(const LayerProgram& program, const ExactLimit& limit);
 
 }  // namespace evenkeel

@@ -1,0 +1,118 @@
+#include "partition/refine/dispatch_search.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "partition/model/parallel.h"
+#include "partition/model/random.h"
+#include "partition/refine/annealing.h"
+#include "partition/refine/dispatch_layer.h"
+#include "partition/refine/layer_descent.h"
+
+namespace evenkeel {
+namespace {
+
+constexpr TemperatureRange kTemperatures{0.25, 0.06};
+/// Share of a layer's time for the descent after the annealing.
+constexpr double kAnnealingShare = 0.97;
+
+bool is_within_cap(const DispatchLayer& layer, std::int64_t cap_units) {
+  return std::ranges::max(layer.gpu_load()) <= cap_units;
+}
+
+void descend(DispatchLayer& layer, std::int64_t cap_units, double excess_price, BudgetSlice& slice) {
+  LayerDescent descent(layer, cap_units, 0.0, excess_price);
+  while (!slice.exhausted() && descent.pass(slice)) {
+  }
+}
+
+/// Mean change of communication over random swaps.
+double typical_change(const DispatchLayer& layer, std::uint64_t seed) {
+  constexpr int kSamples = 200;
+  Random random(seed, ~std::uint64_t{0});
+  const auto items = static_cast<std::uint32_t>(layer.items());
+  double sum = 0;
+  for (int sample = 0; sample < kSamples; ++sample) {
+    const std::size_t i = random.below(items);
+    const std::size_t j = random.below(items);
+    if (layer.gpu_of(i) != layer.gpu_of(j)) sum += std::abs(layer.swap_gain(i, j));
+  }
+  return sum / kSamples;
+}
+
+void anneal(DispatchLayer& layer, const LoadGoal& goal, std::int64_t cap_units, Random& random, BudgetSlice& slice,
+            double scale) {
+  static const MetropolisTable metropolis;
+  constexpr std::uint64_t kBatch = 512;
+  const auto total = std::accumulate(layer.gpu_load().begin(), layer.gpu_load().end(), std::int64_t{0});
+  const double mean = std::max(1.0, static_cast<double>(total) / static_cast<double>(layer.gpu_load().size()));
+  const auto ratio = [&](std::int64_t units) { return static_cast<float>(static_cast<double>(units) / mean); };
+  const float threshold = ratio(cap_units);
+  const auto items = static_cast<std::uint32_t>(layer.items());
+  const std::uint64_t units_per_swap = layer.sets_per_item() * 2;
+  while (!slice.exhausted()) {
+    const auto prices = AnnealingPrices::at(slice.progress() / kAnnealingShare, scale, kTemperatures, goal);
+    if (slice.progress() >= kAnnealingShare) return;
+    std::uint64_t units = kBatch;
+    for (std::uint64_t batch = 0; batch < kBatch; ++batch) {
+      const std::size_t i = random.below(items);
+      const std::size_t j = random.below(items);
+      const std::size_t a = layer.gpu_of(i);
+      const std::size_t b = layer.gpu_of(j);
+      if (a == b) continue;
+      const std::int64_t shift = layer.load_units(i) - layer.load_units(j);
+      const auto price = [&](std::int64_t load) { return prices.of_load(ratio(load), threshold); };
+      const auto load = layer.gpu_load();
+      const float cost = price(load[a] - shift) + price(load[b] + shift) - price(load[a]) - price(load[b]) -
+                         static_cast<float>(layer.swap_gain(i, j));
+      if (cost >= prices.temperature * metropolis.at(random.next()) || layer.swap_duplicates(i, j)) continue;
+      layer.swap(i, j);
+      units += units_per_swap;
+    }
+    slice.spend(units);
+  }
+}
+
+}  // namespace
+
+Assignment descend_dispatch(const Instance& instance, std::span<const Assignment> starts,
+                            const Assignment& within_caps, const LoadGoal& goal, BudgetSlice& slice,
+                            std::size_t threads) {
+  Assignment best = within_caps;
+  for_each_item(instance.layers(), threads, [&](std::size_t layer) {
+    BudgetSlice part = slice.part(layer, instance.layers(), threads);
+    const std::int64_t cap = goal.threshold_units[layer];
+    double least = DispatchLayer(instance, layer, within_caps[layer]).cost();
+    for (const Assignment& start : starts) {
+      DispatchLayer candidate(instance, layer, start[layer]);
+      const bool starts_within = is_within_cap(candidate, cap);
+      for (const double price : rising_prices()) {
+        if (price == kHardCap || !starts_within) descend(candidate, cap, price, part);
+      }
+      if (!is_within_cap(candidate, cap) || candidate.cost() >= least) continue;
+      least = candidate.cost();
+      std::ranges::copy(candidate.gpu_of_item(), best[layer].begin());
+    }
+  });
+  return best;
+}
+
+Assignment anneal_dispatch(const Instance& instance, const Assignment& start, const LoadGoal& goal, BudgetSlice& slice,
+                           std::uint64_t seed, std::size_t threads) {
+  Assignment best = start;
+  for_each_item(instance.layers(), threads, [&](std::size_t layer) {
+    BudgetSlice part = slice.part(layer, instance.layers(), threads);
+    const std::int64_t cap = goal.threshold_units[layer];
+    DispatchLayer candidate(instance, layer, start[layer]);
+    const double before = candidate.cost();
+    Random random(seed, layer);
+    anneal(candidate, goal, cap, random, part, typical_change(candidate, seed));
+    descend(candidate, cap, kHardCap, part);
+    if (is_within_cap(candidate, cap) && candidate.cost() < before)
+      std::ranges::copy(candidate.gpu_of_item(), best[layer].begin());
+  });
+  return best;
+}
+
+}  // namespace evenkeel
