@@ -3,21 +3,33 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 #include "partition/baseline/eplb.h"
+#include "partition/baseline/exflow.h"
+#include "partition/baseline/metis_naive.h"
+#include "partition/baseline/moetuner.h"
+#include "partition/baseline/moetuner_strong.h"
 #include "partition/baseline/random.h"
-#include "partition/cost/bounds.h"
-#include "partition/cost/metrics.h"
-#include "partition/cost/path_sums.h"
+#include "partition/cost/spectral_bound.h"
 #include "partition/cost/verify.h"
 #include "partition/model/budget.h"
 #include "partition/model/check.h"
 #include "partition/model/instance.h"
 #include "partition/stages.h"
+#include "partition/warmstart/metis_coactivation.h"
+#include "partition/warmstart/metis_layered.h"
 
 namespace evenkeel {
 namespace {
+
+constexpr std::pair<Strategy, std::string_view> kNames[] = {
+    {Strategy::kEvenkeel, "evenkeel"},     {Strategy::kMetisGlpk, "metis-glpk"},
+    {Strategy::kContiguous, "contiguous"}, {Strategy::kRandom, "random"},
+    {Strategy::kLpt, "lpt"},               {Strategy::kEplb, "eplb"},
+    {Strategy::kMetis, "metis"},           {Strategy::kMetisNaive, "metis-naive"},
+    {Strategy::kExflow, "exflow"},         {Strategy::kMoetuner, "moetuner"},
+    {Strategy::kMoetunerStrong, "moetuner-strong"}};
 
 Status validate(const PlaceOptions& options, const RoutingProfile& profile, const Cluster& cluster) {
   if (!(options.load_slack_ratio >= 0 && options.load_slack_ratio <= 1)) {
@@ -25,6 +37,12 @@ Status validate(const PlaceOptions& options, const RoutingProfile& profile, cons
   }
   if (!(options.time.count() >= 0 && options.time <= std::chrono::hours(1000))) {
     return invalid_input(fmt::format("time is {} s; give 0 or more, at most 1000 h", options.time.count()));
+  }
+  if (options.threads < 1 || options.threads > 2) {
+    return invalid_input(fmt::format("threads is {}; give 1 or 2", options.threads));
+  }
+  if (options.objective.weighted && options.objective.comm == Comm::kDispatch && !profile.paths.empty()) {
+    return invalid_input("the weighted objective is a sum over resident communication; ask for resident communication");
   }
   if (options.redundant > profile.shape.experts * (cluster.gpus - 1)) {
     return infeasible(fmt::format(
@@ -38,134 +56,153 @@ Status validate(const PlaceOptions& options, const RoutingProfile& profile, cons
   return {};
 }
 
-/// max / mean of each row [layers]; 0 for a layer without load.
-std::vector<double> peak_ratios(const Grid<double>& gpu_load) {
-  std::vector<double> ratios;
-  for (std::size_t layer = 0; layer < gpu_load.rows(); ++layer) {
-    const auto row = gpu_load[layer];
-    const double mean = std::accumulate(row.begin(), row.end(), 0.0) / static_cast<double>(row.size());
-    ratios.push_back(mean > 0 ? std::ranges::max(row) / mean : 0.0);
-  }
-  return ratios;
+Budget budget_of(const PlaceOptions& options) {
+  return options.work_units ? Budget::work(*options.work_units) : Budget::wall(options.time);
 }
 
-double mean_of_loaded(const std::vector<double>& ratios) {
-  const auto loaded = std::ranges::count_if(ratios, [](double ratio) { return ratio > 0; });
-  return loaded == 0 ? 0.0 : std::accumulate(ratios.begin(), ratios.end(), 0.0) / static_cast<double>(loaded);
+/// Bounds of each layer's largest load, rounded down to load units.
+std::vector<std::int64_t> bound_units(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant) {
+  std::vector<std::int64_t> units;
+  for (const double tokens : load_bounds(profile, cluster.gpus, redundant))
+    units.push_back(static_cast<std::int64_t>(tokens * static_cast<double>(kLoadUnitsPerToken)));
+  return units;
 }
 
-/// Lower bounds of each layer's max / mean GPU load [layers].
-std::vector<double> load_bounds(const RoutingProfile& profile, std::size_t gpus, std::size_t redundant) {
-  const Grid<std::uint64_t> load = profile.total_load();
-  std::vector<double> bounds;
-  for (std::size_t layer = 0; layer < load.rows(); ++layer) {
-    const std::vector<std::int64_t> tokens(load[layer].begin(), load[layer].end());
-    const auto mean =
-        static_cast<double>(std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0})) / static_cast<double>(gpus);
-    // A GPU's load is whole tokens only while nothing is split.
-    const double bound =
-        redundant == 0 ? std::max(mean, static_cast<double>(load_bound_single_copy(tokens, gpus, load.cols() / gpus)))
-                       : load_bound_replicated(tokens, gpus, redundant);
-    bounds.push_back(mean > 0 ? bound / mean : 0.0);
+/// Fills in the certificate of a solved placement, as a stage of its own. Its time comes on top of the solver's, so a
+/// bound that takes long is left out of a short run.
+void certify(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
+             const Instance* instance, Solution& solution) {
+  const Budget clock = Budget::wall(std::chrono::hours(1));
+  const auto z_star = std::exchange(solution.certificate.z_star, {});
+  solution.certificate = value_of(profile, cluster, options.objective, solution.placement);
+  Certificate& certificate = solution.certificate;
+  std::optional<double> bound;
+  if (instance != nullptr && instance->has_traffic()) {
+    constexpr double kSecondsUnderWork = 1.0;
+    const double seconds = options.work_units ? kSecondsUnderWork : 0.2 + 0.05 * options.time.count();
+    if (const auto iterations = bound_iterations(*instance, seconds))
+      bound = communication_bound(*instance, *iterations);
   }
-  return bounds;
+  set_bound(options.objective, !profile.paths.empty(), bound, certificate);
+  for (std::size_t layer = 0; layer < z_star.size(); ++layer)
+    certificate.z_star[layer] = std::min(certificate.z_star[layer], z_star[layer]);
+  if (instance != nullptr && bound) {
+    solution.stages.push_back({"certificate", clock.elapsed().count(), certificate.value, certificate.value, {}});
+  }
 }
 
-Certificate certify(const RoutingProfile& profile, const Cluster& cluster, const Placement& placement) {
-  Certificate certificate;
-  certificate.load_bound = load_bounds(profile, cluster.gpus, placement.redundant());
-  certificate.z_star = peak_ratios(gpu_load_tokens(profile.total_load(), placement));
-  if (!profile.paths.empty()) {
-    certificate.value = resident_cost(sum_paths(profile.paths, placement), cluster);
-    return certificate;
-  }
-  certificate.value = mean_of_loaded(certificate.z_star);
-  certificate.bound = mean_of_loaded(certificate.load_bound);
-  if (*certificate.bound > 0) {
-    certificate.gap = std::max(0.0, (certificate.value - *certificate.bound) / *certificate.bound);
-  }
-  return certificate;
-}
+/// Baselines that look at an instance: an assignment, and whether they finished.
+struct BaselineResult {
+  std::optional<Assignment> assignment;
+  bool finished = true;
+};
 
-Result<Placement> baseline_placement(const RoutingProfile& profile, const Cluster& cluster,
-                                     const PlaceOptions& options) {
+BaselineResult run_baseline(const Instance& instance, const PlaceOptions& options,
+                            const std::vector<std::int64_t>& bounds, Budget& budget, const StageObserver& observer) {
+  const auto metis = [&](auto estimate, auto&& make) -> BaselineResult {
+    // METIS cannot be interrupted.
+    if (budget.is_wall() && estimate > budget.remaining()) return {std::nullopt, false};
+    return {make(), true};
+  };
   switch (options.strategy) {
-    case Strategy::kContiguous:
-      return contiguous_placement(profile.shape.layer_ids, profile.shape.experts, options.redundant, cluster.gpus,
-                                  cluster.nodes);
-    case Strategy::kRandom:
-      return random_placement(profile, cluster, options.redundant, options.seed);
-    case Strategy::kEplb:
-      return eplb_placement(profile, cluster, options.redundant, options.groups);
-    case Strategy::kLpt:
-    case Strategy::kMetisGlpk:
-    case Strategy::kEvenkeel:
-      break;
+    case Strategy::kMetis:
+      if (instance.is_dispatch()) return {metis_coactivation_assignment(instance, options.seed)};
+      return metis(metis_layered_estimate(instance), [&] { return metis_layered_assignment(instance, options.seed); });
+    case Strategy::kMetisNaive:
+      return metis(metis_naive_estimate(instance), [&] { return metis_naive_assignment(instance, options.seed); });
+    case Strategy::kExflow:
+      return {exflow_assignment(instance, budget)};
+    case Strategy::kMoetuner: {
+      auto result = moetuner_assignment(instance, budget);
+      return {std::move(result.assignment), result.finished};
+    }
+    default: {
+      Stages stages(instance, options, bounds, budget, observer);
+      stages.pack();
+      if (options.strategy == Strategy::kLpt) return {stages.assignment()};
+      stages.balance();
+      return {moetuner_strong_assignment(instance, stages.assignment(), budget)};
+    }
   }
-  EVENKEEL_CHECK(false, "solved by stages, not as a baseline");
 }
 
-Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
-  EVENKEEL_TRY(placement, baseline_placement(profile, cluster, options));
+/// Published strategies that need no instance.
+Result<Placement> simple_placement(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
+  if (options.strategy == Strategy::kRandom)
+    return random_placement(profile, cluster, options.redundant, options.seed);
+  if (options.strategy == Strategy::kEplb) return eplb_placement(profile, cluster, options.redundant, options.groups);
+  return contiguous_placement(profile.shape.layer_ids, profile.shape.experts, options.redundant, cluster.gpus,
+                              cluster.nodes);
+}
+
+Result<Solution> place_simply(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
+  const Budget clock = Budget::wall(std::chrono::hours(1));
+  EVENKEEL_TRY(placement, simple_placement(profile, cluster, options));
   Solution solution{std::move(placement)};
-  solution.solve_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  solution.certificate = certify(profile, cluster, solution.placement);
+  solution.solve_seconds = clock.elapsed().count();
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective));
+  certify(profile, cluster, options, &instance, solution);
+  return solution;
+}
+
+Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
+                                const StageObserver& observer) {
+  Budget budget = budget_of(options);
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective));
+  auto result =
+      run_baseline(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
+  if (!result.assignment) {
+    return time_limit(
+        fmt::format("{} found no placement in its time; give more", strategy_name(options.strategy)));
+  }
+  Solution solution{to_placement(instance, *result.assignment)};
+  if (!result.finished) solution.status = SolveStatus::kTimeLimit;
+  solution.solve_seconds = budget.elapsed().count();
+  certify(profile, cluster, options, &instance, solution);
   return solution;
 }
 
 Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                  const StageObserver& observer) {
-  Budget budget = options.work_units ? Budget::work(*options.work_units) : Budget::wall(options.time);
-  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant));
-  Stages stages(instance, options, budget, observer);
-  if (options.strategy == Strategy::kLpt) {
+  Budget budget = budget_of(options);
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective));
+  Stages stages(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
+  const bool is_exact = options.strategy == Strategy::kEvenkeel && stages.solve_exactly();
+  if (!is_exact) {
     stages.pack();
-  } else {
     stages.balance();
-    if (instance.has_traffic()) stages.refine_communication();
+    options.strategy == Strategy::kMetisGlpk ? stages.refine_from_metis() : stages.search();
   }
   Solution solution{to_placement(instance, stages.assignment())};
   solution.solve_seconds = budget.elapsed().count();
-  solution.stages = stages.reports();
-  solution.certificate = certify(profile, cluster, solution.placement);
-  if (stages.balanced()) {
-    const auto balanced =
-        peak_ratios(gpu_load_tokens(profile.total_load(), to_placement(instance, *stages.balanced())));
-    std::ranges::transform(solution.certificate.z_star, balanced, solution.certificate.z_star.begin(),
-                           [](double own, double best) { return std::min(own, best); });
-  }
+  solution.stages = std::move(stages.reports());
+  solution.certificate.z_star = peak_ratios(profile, to_placement(instance, *stages.balanced()));
+  certify(profile, cluster, options, is_exact ? nullptr : &instance, solution);
+  if (is_exact) set_bound(solution.certificate.value, solution.certificate);
+  const bool has_cap = !options.objective.weighted;
   // Loads alone have no communication to trade load for.
-  const double slack_ratio = instance.has_traffic() ? options.load_slack_ratio : 0.0;
-  EVENKEEL_TRY_STATUS(
-      verify(solution.placement, profile, cluster, options.redundant, solution.certificate.z_star, slack_ratio));
-  if (solution.certificate.gap && *solution.certificate.gap < 1e-12) solution.status = SolveStatus::kOptimal;
+  const double slack_ratio = profile.paths.empty() ? 0.0 : options.load_slack_ratio;
+  EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.redundant,
+                             has_cap ? std::span<const double>(solution.certificate.z_star) : std::span<const double>(),
+                             slack_ratio));
+  if (is_exact || (solution.certificate.gap && *solution.certificate.gap < 1e-12)) {
+    solution.status = SolveStatus::kOptimal;
+  }
   return solution;
 }
 
 }  // namespace
 
 std::string_view strategy_name(Strategy strategy) {
-  switch (strategy) {
-    case Strategy::kEvenkeel:
-      return "evenkeel";
-    case Strategy::kMetisGlpk:
-      return "metis-glpk";
-    case Strategy::kContiguous:
-      return "contiguous";
-    case Strategy::kRandom:
-      return "random";
-    case Strategy::kLpt:
-      return "lpt";
-    case Strategy::kEplb:
-      return "eplb";
-  }
-  EVENKEEL_CHECK(false, "every strategy has a name");
+  return std::ranges::find(kNames, strategy, &std::pair<Strategy, std::string_view>::first)->second;
 }
 
 const std::vector<Strategy>& all_strategies() {
-  static const std::vector<Strategy> all{Strategy::kEvenkeel, Strategy::kMetisGlpk, Strategy::kContiguous,
-                                         Strategy::kRandom,   Strategy::kLpt,       Strategy::kEplb};
+  static const std::vector<Strategy> all = [] {
+    std::vector<Strategy> strategies;
+    for (const auto& [strategy, name] : kNames) strategies.push_back(strategy);
+    return strategies;
+  }();
   return all;
 }
 
@@ -178,13 +215,13 @@ Result<Solution> place(const RoutingProfile& profile, const Cluster& cluster, co
     case Strategy::kContiguous:
     case Strategy::kRandom:
     case Strategy::kEplb:
-      return place_baseline(profile, cluster, options);
-    case Strategy::kLpt:
-    case Strategy::kMetisGlpk:
+      return place_simply(profile, cluster, options);
     case Strategy::kEvenkeel:
+    case Strategy::kMetisGlpk:
       return place_in_stages(profile, cluster, options, observer);
+    default:
+      return place_baseline(profile, cluster, options, observer);
   }
-  EVENKEEL_CHECK(false, "every strategy is solved one way or the other");
 }
 
 }  // namespace evenkeel

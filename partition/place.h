@@ -8,21 +8,29 @@
 #include <string_view>
 #include <vector>
 
+#include "partition/certificate.h"
 #include "partition/model/cluster.h"
+#include "partition/model/objective.h"
 #include "partition/model/placement.h"
 #include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
+#include "partition/refine/block_report.h"
 
 namespace evenkeel {
 
 /// How a placement is found. Names on the command line are those of strategy_name().
 enum class Strategy {
-  kEvenkeel,    ///< The best that this project has: metis-glpk with token paths, LPT and swaps with loads alone.
-  kMetisGlpk,   ///< METIS on the layer-expert graph, swap descent, then GLPK one layer at a time.
-  kContiguous,  ///< Slot p holds expert p: what engines start with.
-  kRandom,      ///< A random permutation of the contiguous placement, from the seed.
-  kLpt,         ///< Greedy replicas, then largest load first to the least loaded GPU.
-  kEplb,        ///< DeepSeek's expert-parallel load balancer; hierarchical where groups divide over nodes.
+  kEvenkeel,        ///< The best that this project has: starts, annealing, GLPK; exact where the instance is small.
+  kMetisGlpk,       ///< METIS on the layer-expert graph, swap descent, then GLPK blocks; no annealing.
+  kContiguous,      ///< Slot p holds expert p: what engines start with.
+  kRandom,          ///< A random permutation of the contiguous placement, from the seed.
+  kLpt,             ///< Greedy replicas, then largest load first to the least loaded GPU.
+  kEplb,            ///< DeepSeek's expert-parallel load balancer; hierarchical where groups divide over nodes.
+  kMetis,           ///< METIS alone with a constraint a layer (in dispatch: on co-activations), slots repaired.
+  kMetisNaive,      ///< METIS alone with one balance constraint, slots repaired.
+  kExflow,          ///< ExFlow-like: traffic alone, nodes first, layer after layer exact.
+  kMoetuner,        ///< MoETuner's two integer programs in GLPK.
+  kMoetunerStrong,  ///< MoETuner's two stages solved well: balanced clusters, then the best matching.
 };
 
 [[nodiscard]] std::string_view strategy_name(Strategy strategy);
@@ -32,8 +40,17 @@ enum class Strategy {
 /// What ended a solve. Written to scores as "optimal", "ok", "time_limit", "infeasible".
 enum class SolveStatus { kOptimal, kOk, kTimeLimit, kInfeasible };
 
+/// Stages to leave out, so that what each contributes can be measured.
+struct Ablation {
+  bool metis = false;
+  bool transport = false;
+  bool search = false;
+  bool glpk = false;
+};
+
 struct PlaceOptions {
   Strategy strategy = Strategy::kEvenkeel;
+  Objective objective;
   /// Spare slots a layer, over all GPUs. experts + redundant must divide over the GPUs.
   std::size_t redundant = 0;
   /// Routing groups of group-limited models; EPLB packs them to nodes. At least 1, divides the experts.
@@ -46,27 +63,21 @@ struct PlaceOptions {
   /// on any machine. 0 is no search.
   std::optional<std::uint64_t> work_units;
   std::uint64_t seed = 1;
+  /// 1 or 2. With work units the placement does not depend on it.
+  std::size_t threads = 2;
+  Ablation without;
 };
 
 /// One step of the solver and what it did to the objective.
 struct StageReport {
   std::string name;
   double seconds = 0;
-  /// Step 2's objective (communication) before and after; imbalance where there is no communication data.
+  /// The objective (communication, J, or imbalance where there is no communication data) before and after. A start may
+  /// be beyond the caps, and need not be what the next stage goes on with: the best within the caps is kept.
   double value_before = 0;
   double value_after = 0;
-};
-
-/// Objective, bound and gap on the fitting data.
-struct Certificate {
-  double value = 0;
-  std::optional<double> bound;
-  /// (value - bound) / bound; absent without a bound or where it is 0.
-  std::optional<double> gap;
-  /// Lower bound of each layer's largest GPU load, as a ratio to the layer's mean [layers].
-  std::vector<double> load_bound;
-  /// Best largest GPU load found for each layer, as a ratio to its mean [layers]: what the slack applies to.
-  std::vector<double> z_star;
+  /// What exact solves of blocks did and prove; for the stages that make them.
+  std::optional<BlockReport> blocks;
 };
 
 struct Solution {
@@ -80,8 +91,9 @@ struct Solution {
 /// Called with the name of each stage as it starts.
 using StageObserver = std::function<void(std::string_view stage)>;
 
-/// Places every expert of every layer on a GPU slot: first the best largest load of each layer, then least
-/// communication with every layer's load at most (1 + slack) times that best.
+/// Places every expert of every layer on a GPU slot. With the lexicographic objective: first the best largest load of
+/// each layer, then least communication with every layer's load at most (1 + slack) times that best. With the weighted
+/// one: least J.
 ///
 /// Pure: no I/O, no clock reads but the budget. With work_units equal arguments give equal results; with wall time the
 /// result depends on machine speed. Thread-safe (METIS calls are serialised). Every placement of ours has passed the

@@ -4,83 +4,251 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <utility>
 
+#include "partition/baseline/eplb.h"
+#include "partition/refine/anneal.h"
 #include "partition/refine/balance.h"
 #include "partition/refine/descent.h"
+#include "partition/refine/dispatch_search.h"
+#include "partition/refine/exact_dp.h"
 #include "partition/refine/exact_sweep.h"
+#include "partition/refine/layer_descent.h"
+#include "partition/refine/relabel.h"
 #include "partition/warmstart/lpt.h"
+#include "partition/warmstart/metis_coactivation.h"
+#include "partition/warmstart/metis_folded.h"
 #include "partition/warmstart/metis_layered.h"
+#include "partition/warmstart/transport.h"
 
 namespace evenkeel {
 namespace {
 
-using Seconds = std::chrono::duration<double>;
+/// Swap proposals that take a second on two cores of 2024, to weigh estimates in seconds against a work budget.
+constexpr double kUnitsPerSecond = 30e6;
 
 std::int64_t with_slack(std::int64_t units, double slack_ratio) {
   const long double cap = static_cast<long double>(units) * (1.0L + static_cast<long double>(slack_ratio));
   return static_cast<std::int64_t>(std::floor(cap));
 }
 
-}  // namespace
-
-Stages::Stages(const Instance& instance, const PlaceOptions& options, Budget& budget, const StageObserver& observer)
-    : instance_(instance), options_(options), budget_(budget), observer_(observer) {}
-
-void Stages::pack() {
-  run("lpt", [&] { arrangement_.emplace(instance_, lpt_assignment(instance_)); });
-}
-
-void Stages::balance() {
-  pack();
-  run("balance", [&] { balance_loads(*arrangement_, budget_); });
-  balanced_ = arrangement_->assignment();
-  for (const std::int64_t units : largest_loads(*arrangement_))
-    cap_units_.push_back(with_slack(units, options_.load_slack_ratio));
-}
-
-void Stages::refine_communication() {
-  run("lpt descent", [&] { descend(*arrangement_, cap_units_, std::numeric_limits<double>::infinity(), budget_); });
-  if (has_time_for_metis()) refine_from_metis();
-  run("glpk layers", [&] { sweep_layers(*arrangement_, cap_units_, budget_); });
-}
-
-/// METIS cannot be interrupted, so it is begun only where it should leave half of the time to what follows.
-bool Stages::has_time_for_metis() const {
-  if (!budget_.is_wall()) return !budget_.exhausted();
-  return metis_layered_estimate(instance_) < budget_.remaining() / 2;
-}
-
-void Stages::refine_from_metis() {
-  const Assignment from_lpt = arrangement_->assignment();
-  const double lpt_value = arrangement_->communication();
-  run("metis", [&] { arrangement_.emplace(instance_, metis_layered_assignment(instance_, options_.seed)); });
-  run("metis descent", [&] { descend_to_caps(*arrangement_, cap_units_, *balanced_, budget_); });
-  if (arrangement_->communication() > lpt_value) arrangement_.emplace(instance_, from_lpt);
-}
-
-template <class Work>
-void Stages::run(const char* name, Work&& work) {
-  if (observer_) observer_(name);
-  const double before = arrangement_ ? value() : 0.0;
-  const Seconds start = budget_.elapsed();
-  work();
-  const double after = value();
-  reports_.push_back({name, (budget_.elapsed() - start).count(), reports_.empty() ? after : before, after});
-}
-
-/// Communication, or without traffic the mean over layers of max / mean load.
-double Stages::value() const {
-  if (instance_.has_traffic()) return arrangement_->communication();
+/// Sum over loaded layers of max / mean load, and their number.
+std::pair<double, std::size_t> peak_sum(const Instance& instance, const Assignment& assignment) {
   double sum = 0;
   std::size_t loaded = 0;
-  for (std::size_t layer = 0; layer < instance_.layers(); ++layer) {
-    const auto load = arrangement_->gpu_load(layer);
+  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
+    const auto load = gpu_load_units(instance, assignment, layer);
     const auto total = std::accumulate(load.begin(), load.end(), std::int64_t{0});
     if (total == 0) continue;
     sum += static_cast<double>(std::ranges::max(load)) * static_cast<double>(load.size()) / static_cast<double>(total);
     ++loaded;
   }
-  return loaded == 0 ? 0.0 : sum / static_cast<double>(loaded);
+  return {sum, loaded};
+}
+
+}  // namespace
+
+Stages::Stages(const Instance& instance, const PlaceOptions& options, std::vector<std::int64_t> bound_units,
+               Budget& budget, const StageObserver& observer)
+    : instance_(instance),
+      options_(options),
+      bound_units_(std::move(bound_units)),
+      budget_(budget),
+      observer_(observer),
+      goal_{{}, options.objective.weighted ? 1.0 : 0.0} {}
+
+void Stages::pack() {
+  run("lpt", 1.0, [&](BudgetSlice&) { current_ = lpt_assignment(instance_); });
+  best_ = current_;
+}
+
+bool Stages::solve_exactly() {
+  if (budget_.exhausted() || !exact_dp_fits(instance_)) return false;
+  run("exact", 1.0, [&](BudgetSlice&) {
+    goal_.threshold_units = exact_largest_loads(instance_);
+    balanced_ = exact_dp(instance_, {goal_.threshold_units, 0.0});
+    const std::vector<std::int64_t> none(instance_.layers(), std::numeric_limits<std::int64_t>::max());
+    for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.load_slack_ratio);
+    current_ = *exact_dp(instance_, {goal_.is_cap() ? goal_.threshold_units : none, goal_.peak_weight});
+  });
+  best_ = current_;
+  return true;
+}
+
+void Stages::balance() {
+  const bool has_communication = instance_.has_traffic() || instance_.is_dispatch();
+  run("balance", has_communication ? 0.05 : 1.0, [&](BudgetSlice& slice) {
+    balance_loads(instance_, bound_units_, slice, options_.seed, options_.threads, current_);
+  });
+  best_ = current_;
+  balanced_ = current_;
+  goal_.threshold_units = bound_units_;
+  if (!goal_.is_cap()) return;
+  goal_.threshold_units = largest_loads(instance_, best_);
+  for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.load_slack_ratio);
+}
+
+void Stages::search() {
+  if (budget_.exhausted()) return;
+  if (instance_.is_dispatch()) {
+    search_dispatch();
+  } else if (instance_.has_traffic()) {
+    search_resident();
+  }
+}
+
+void Stages::search_resident() {
+  // Starts are cheap next to the search or left out: it forgets most of them.
+  constexpr double kStartShare = 0.04;
+  const double cells = static_cast<double>(instance_.layers() * instance_.items() * instance_.items());
+  try_start("lpt", kStartShare, [&] { return *balanced_; });
+  if (!options_.without.transport && has_time_for(Seconds(6e-8 * cells), kStartShare))
+    try_start("transport", kStartShare, [&] { return transport_assignment(instance_, *balanced_); });
+  if (!options_.without.metis && has_time_for(metis_folded_estimate(instance_), kStartShare))
+    try_start("metis folded", kStartShare, [&] { return metis_folded_assignment(instance_, options_.seed); });
+  if (!options_.without.metis && has_time_for(metis_layered_estimate(instance_), 2 * kStartShare))
+    try_start("metis layered", kStartShare, [&] { return metis_layered_assignment(instance_, options_.seed); });
+  if (!options_.without.search) anneal_resident(options_.without.glpk ? 0.93 : 0.85);
+  run("relabel", 0.1, [&](BudgetSlice& slice) {
+    Arrangement arrangement(instance_, best_);
+    relabel(arrangement, slice);
+    current_ = arrangement.assignment();
+  });
+  keep_better(current_);
+  if (!options_.without.glpk) refine_exactly(0.6);
+}
+
+void Stages::anneal_resident(double share) {
+  // The hot beginning forgets any start, but its temperature is taken from one: one without structure.
+  const Assignment start = *balanced_;
+  const AnnealOptions gpus{Level::kGpus, options_.seed, options_.threads};
+  double gpu_share = share;
+  current_ = start;
+  if (instance_.nodes > 1 && instance_.gpus_per_node() > 1 && !instance_.has_replicas()) {
+    constexpr double kNodeShare = 0.3;
+    run("search nodes", kNodeShare * share, [&](BudgetSlice& slice) {
+      Assignment nodes = start;
+      for (GpuIndex& part : nodes.cells()) part = static_cast<GpuIndex>(instance_.node_of(part));
+      current_ = lpt_within_nodes(
+          instance_, anneal(instance_, std::move(nodes), goal_, slice, {Level::kNodes, options_.seed, options_.threads}));
+    });
+    gpu_share = (share - kNodeShare * share) / (1 - kNodeShare * share);
+  }
+  run("search", gpu_share, [&](BudgetSlice& slice) {
+    current_ = anneal(instance_, current_, goal_, slice, gpus);
+  });
+  run("search descent", 0.5, [&](BudgetSlice& slice) {
+    Arrangement arrangement(instance_, current_);
+    descend(arrangement, goal_, kHardCap, slice);
+    if (restore_caps(arrangement, goal_, *balanced_)) descend(arrangement, goal_, kHardCap, slice);
+    current_ = arrangement.assignment();
+  });
+  keep_better(current_);
+}
+
+void Stages::search_dispatch() {
+  std::vector<std::pair<std::string, Assignment>> starts{{"lpt", *balanced_}};
+  if (!options_.without.metis) {
+    run("metis co-activation", 1.0,
+        [&](BudgetSlice&) { current_ = metis_coactivation_assignment(instance_, options_.seed); });
+    starts.emplace_back("metis co-activation", current_);
+  }
+  for (auto& [name, start] : starts) {
+    current_ = start;
+    run(name + " descent", 0.1, [&](BudgetSlice& slice) {
+      current_ = descend_dispatch(instance_, start, *balanced_, goal_, slice, options_.threads);
+    });
+    best_ = better_layers(instance_, best_, current_);
+  }
+  if (options_.without.search) return;
+  current_ = best_;
+  run("search", 1.0, [&](BudgetSlice& slice) {
+    current_ = anneal_dispatch(instance_, *balanced_, goal_, slice, options_.seed, options_.threads);
+  });
+  best_ = better_layers(instance_, best_, current_);
+}
+
+void Stages::refine_from_metis() {
+  if (budget_.exhausted() || !instance_.has_traffic()) return;
+  try_start("lpt", 0.1, [&] { return *balanced_; });
+  if (options_.without.metis) {
+    // Only the exact refinement of the descent from LPT is asked for.
+  } else if (has_time_for(metis_layered_estimate(instance_), 0.5)) {
+    try_start("metis layered", 0.2, [&] { return metis_layered_assignment(instance_, options_.seed); });
+  } else if (has_time_for(metis_folded_estimate(instance_), 0.5)) {
+    try_start("metis folded", 0.2, [&] { return metis_folded_assignment(instance_, options_.seed); });
+  }
+  if (!options_.without.glpk) refine_exactly(0.9);
+}
+
+void Stages::refine_exactly(double layer_share) {
+  // Where peaks have a weight the blocks keep the peak they found.
+  const auto caps = goal_.is_cap() ? goal_.threshold_units : largest_loads(instance_, best_);
+  Arrangement arrangement(instance_, best_);
+  const auto sweep = [&](const char* name, double share, auto&& blocks) {
+    BlockReport report;
+    run(name, share, [&](BudgetSlice& slice) {
+      report = blocks(slice);
+      current_ = arrangement.assignment();
+    }).blocks = report;
+    keep_better(current_);
+  };
+  current_ = best_;
+  sweep("glpk layers", layer_share, [&](BudgetSlice& slice) { return sweep_layers(arrangement, caps, slice); });
+  sweep("glpk pairs", 0.97, [&](BudgetSlice& slice) { return sweep_pairs(arrangement, caps, slice); });
+}
+
+template <class Make>
+void Stages::try_start(const std::string& name, double descent_share, Make&& make) {
+  current_ = best_;
+  run(name + " start", 1.0, [&](BudgetSlice&) { current_ = make(); });
+  run(name + " descent", descent_share, [&](BudgetSlice& slice) {
+    Arrangement arrangement(instance_, current_);
+    const bool starts_within = goal_.is_cap() && is_within_caps(current_);
+    if (starts_within) {
+      descend(arrangement, goal_, kHardCap, slice);
+    } else {
+      descend_to_goal(arrangement, goal_, *balanced_, slice);
+    }
+    current_ = arrangement.assignment();
+  });
+  keep_better(current_);
+}
+
+template <class Work>
+StageReport& Stages::run(const std::string& name, double share, Work&& work) {
+  if (observer_) observer_(name);
+  const bool is_first = current_.empty();
+  const double before = is_first ? 0.0 : value(current_);
+  const Seconds start = budget_.elapsed();
+  BudgetSlice slice(budget_, share);
+  work(slice);
+  const Seconds seconds = budget_.elapsed() - start;
+  const double after = value(current_);
+  return reports_.emplace_back(StageReport{name, seconds.count(), is_first ? after : before, after, std::nullopt});
+}
+
+bool Stages::has_time_for(Seconds estimate, double share) const {
+  const double left = budget_.is_wall() ? budget_.remaining().count()
+                                        : static_cast<double>(budget_.remaining_units()) / kUnitsPerSecond;
+  return estimate.count() < share * left;
+}
+
+void Stages::keep_better(Assignment candidate) {
+  if (is_within_caps(candidate) && value(candidate) < value(best_)) best_ = std::move(candidate);
+}
+
+bool Stages::is_within_caps(const Assignment& assignment) const {
+  if (!goal_.is_cap()) return true;
+  const auto largest = largest_loads(instance_, assignment);
+  return std::ranges::equal(largest, goal_.threshold_units, std::less_equal<>());
+}
+
+double Stages::value(const Assignment& assignment) const {
+  const auto [peaks, loaded] = peak_sum(instance_, assignment);
+  if (options_.objective.weighted) return peaks + communication(instance_, assignment);
+  if (instance_.has_traffic() || instance_.is_dispatch()) return communication(instance_, assignment);
+  return loaded == 0 ? 0.0 : peaks / static_cast<double>(loaded);
 }
 
 }  // namespace evenkeel

@@ -1,49 +1,71 @@
 #pragma once
 
-#include <cstdint>
+#include <chrono>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "partition/model/arrangement.h"
 #include "partition/model/budget.h"
 #include "partition/model/instance.h"
 #include "partition/place.h"
+#include "partition/refine/load_goal.h"
 
 namespace evenkeel {
 
-/// Runs the solver's stages one after the other on an instance, and reports what each took and did.
+/// Runs the solver's stages one after the other on an instance, keeps the best placement within the goal, and reports
+/// what each stage took and did.
 class Stages {
  public:
-  /// All arguments must outlive it.
-  Stages(const Instance& instance, const PlaceOptions& options, Budget& budget, const StageObserver& observer);
+  /// All arguments must outlive it. `bound_units` [layers] are lower bounds of the largest GPU load.
+  Stages(const Instance& instance, const PlaceOptions& options, std::vector<std::int64_t> bound_units, Budget& budget,
+         const StageObserver& observer);
 
   /// Largest load first, and nothing else.
   void pack();
-  /// Swaps until each layer's largest load is the best found; that load with the slack is the cap from here on.
+  /// The best placement by dynamic programming; returns false where the instance is too large for it, or there is no
+  /// budget.
+  [[nodiscard]] bool solve_exactly();
+  /// After pack(): the best largest load of each layer. It and the slack make the goal of all that follows.
   void balance();
-  /// Least communication within the caps: swap descents from the balanced arrangement and from METIS, the better one
-  /// refined by GLPK layer by layer. Needs traffic and balance().
-  void refine_communication();
+  /// After balance(): starts, annealing and GLPK for the instance's communication.
+  void search();
+  /// After balance(): METIS, descent, then GLPK for the rest of the budget. Resident communication.
+  void refine_from_metis();
 
-  [[nodiscard]] const Assignment& assignment() const { return arrangement_->assignment(); }
-  /// The assignment that balance() ended with; null before.
+  [[nodiscard]] const Assignment& assignment() const { return best_; }
+  /// The assignment with the best largest loads; null before balance().
   [[nodiscard]] const Assignment* balanced() const { return balanced_ ? &*balanced_ : nullptr; }
-  [[nodiscard]] const std::vector<StageReport>& reports() const { return reports_; }
+  [[nodiscard]] std::vector<StageReport>& reports() { return reports_; }
 
  private:
+  using Seconds = std::chrono::duration<double>;
+
+  void search_resident();
+  void search_dispatch();
+  void anneal_resident(double share);
+  void refine_exactly(double layer_share);
+  /// Whether a start of such length leaves the stages after it their time.
+  [[nodiscard]] bool has_time_for(Seconds estimate, double share) const;
+  /// A start, then a descent from it; the better of it and the best so far is kept.
+  template <class Make>
+  void try_start(const std::string& name, double descent_share, Make&& make);
   template <class Work>
-  void run(const char* name, Work&& work);
-  void refine_from_metis();
-  [[nodiscard]] bool has_time_for_metis() const;
-  [[nodiscard]] double value() const;
+  StageReport& run(const std::string& name, double share, Work&& work);
+  void keep_better(Assignment candidate);
+  [[nodiscard]] bool is_within_caps(const Assignment& assignment) const;
+  [[nodiscard]] double value(const Assignment& assignment) const;
 
   const Instance& instance_;
   const PlaceOptions& options_;
+  std::vector<std::int64_t> bound_units_;
   Budget& budget_;
   const StageObserver& observer_;
-  std::optional<Arrangement> arrangement_;
+  Assignment best_;
+  /// What the running stage works on and its report is about.
+  Assignment current_;
   std::optional<Assignment> balanced_;
-  std::vector<std::int64_t> cap_units_;
+  LoadGoal goal_;
   std::vector<StageReport> reports_;
 };
 

@@ -68,9 +68,15 @@ void measure_communication(const PathSums& sums, Metrics& metrics) {
     metrics.same_gpu_share = all.same_gpu_tokens / all.tokens;
     metrics.same_node_share = all.same_node_tokens / all.tokens;
   }
-  if (sums.token_rounds > 0) {
-    metrics.gpus_touched = sums.gpus_touched / sums.token_rounds;
-    metrics.nodes_touched = sums.nodes_touched / sums.token_rounds;
+  RoundSums rounds;
+  for (const RoundSums& round : sums.rounds) {
+    rounds.gpus_touched += round.gpus_touched;
+    rounds.nodes_touched += round.nodes_touched;
+    rounds.tokens += round.tokens;
+  }
+  if (rounds.tokens > 0) {
+    metrics.gpus_touched = rounds.gpus_touched / rounds.tokens;
+    metrics.nodes_touched = rounds.nodes_touched / rounds.tokens;
   }
 }
 

@@ -21,6 +21,7 @@ PathSums sum_paths(const TokenPaths& paths, const Placement& placement) {
   PathSums sums;
   if (paths.empty()) return sums;
   sums.round_pairs.resize(paths.rounds() - 1);
+  sums.rounds.resize(paths.rounds());
   const ServingTable table(placement);
   TokenSpread spread(table, placement.gpus(), placement.nodes());
   TokenSpread previous(table, placement.gpus(), placement.nodes());
@@ -29,9 +30,9 @@ PathSums sum_paths(const TokenPaths& paths, const Placement& placement) {
       std::swap(spread, previous);
       spread.assign(paths.layer_of_round[round], paths.chosen(token, round));
       if (spread.experts() == 0) continue;
-      sums.gpus_touched += sum(spread.gpu_touched());
-      sums.nodes_touched += sum(spread.node_touched());
-      sums.token_rounds += 1;
+      sums.rounds[round].gpus_touched += sum(spread.gpu_touched());
+      sums.rounds[round].nodes_touched += sum(spread.node_touched());
+      sums.rounds[round].tokens += 1;
       if (round == 0 || previous.experts() == 0) continue;
       RoundPairSums& pair = sums.round_pairs[round - 1];
       pair.same_gpu_tokens += dot(previous.gpu_share(), spread.gpu_share());
@@ -42,14 +43,22 @@ PathSums sum_paths(const TokenPaths& paths, const Placement& placement) {
   return sums;
 }
 
-double resident_cost(const PathSums& sums, const Cluster& cluster) {
-  const double q = cluster.intra_node_cost_ratio();
+double communication_cost(const PathSums& sums, const Cluster& cluster, const Objective& objective) {
+  const CommWeights weights = objective.comm_weights(cluster);
   double cost = 0;
+  if (objective.comm == Comm::kDispatch) {
+    for (const RoundSums& round : sums.rounds) {
+      if (round.tokens == 0) continue;
+      const double nodes = cluster.nodes == 1 ? 0.0 : weights.other_node * round.nodes_touched;
+      cost += (weights.other_gpu * round.gpus_touched + nodes) / round.tokens;
+    }
+    return cost;
+  }
   for (const RoundPairSums& pair : sums.round_pairs) {
     if (pair.tokens == 0) continue;
     const double same_gpu = pair.same_gpu_tokens / pair.tokens;
-    const double same_node = pair.same_node_tokens / pair.tokens;
-    cost += cluster.nodes == 1 ? 1.0 - same_gpu : q * (same_node - same_gpu) + (1.0 - same_node);
+    const double same_node = cluster.nodes == 1 ? 1.0 : pair.same_node_tokens / pair.tokens;
+    cost += weights.other_gpu * (same_node - same_gpu) + weights.other_node * (1.0 - same_node);
   }
   return cost;
 }

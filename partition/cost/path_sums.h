@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "partition/model/cluster.h"
+#include "partition/model/objective.h"
 #include "partition/model/placement.h"
 #include "partition/model/routing_profile.h"
 
@@ -17,21 +18,29 @@ struct RoundPairSums {
   double tokens = 0;
 };
 
+/// What the tokens of one round touch.
+struct RoundSums {
+  /// Distinct GPUs and nodes, summed over tokens.
+  double gpus_touched = 0;
+  double nodes_touched = 0;
+  /// Tokens with a real expert.
+  double tokens = 0;
+};
+
 /// Sums over token paths that the communication metrics and objectives are made of.
 struct PathSums {
   /// [rounds - 1]
   std::vector<RoundPairSums> round_pairs;
-  /// Distinct GPUs and nodes touched, summed over tokens and rounds, and the number of those with a real expert.
-  double gpus_touched = 0;
-  double nodes_touched = 0;
-  double token_rounds = 0;
+  /// [rounds]
+  std::vector<RoundSums> rounds;
 };
 
 /// Pure; tokens x rounds x (k x copies + GPUs) time. All zero without token paths.
 [[nodiscard]] PathSums sum_paths(const TokenPaths& paths, const Placement& placement);
 
-/// Step 2's objective for resident communication: sum over round pairs of the share of tokens that leave their node
-/// plus q times the share that leave only their GPU; with one node the share that leave their GPU.
-[[nodiscard]] double resident_cost(const PathSums& sums, const Cluster& cluster);
+/// Communication as the objective counts it. Resident: sum over round pairs of the shares of tokens that leave their
+/// node and that leave only their GPU, times their weights; with one node the share that leave their GPU. Dispatch: sum
+/// over rounds of the mean GPUs and nodes touched, times their weights; with one node the GPUs.
+[[nodiscard]] double communication_cost(const PathSums& sums, const Cluster& cluster, const Objective& objective);
 
 }  // namespace evenkeel

@@ -11,6 +11,7 @@ enum class ErrorCode {
   kFailure,       ///< The environment failed: a file cannot be written, a peer is gone.
   kInvalidInput,  ///< Usage or input that cannot be read as what it claims to be.
   kInfeasible,    ///< Valid input for which no placement exists.
+  kTimeLimit,     ///< The time given was not enough to find a placement.
 };
 
 /// What a program that fails with this code exits with (docs/reference/cli.md).
@@ -22,6 +23,8 @@ enum class ErrorCode {
       return 2;
     case ErrorCode::kInfeasible:
       return 3;
+    case ErrorCode::kTimeLimit:
+      return 4;
   }
   return 1;
 }
@@ -50,6 +53,10 @@ using Status = Result<void>;
 
 [[nodiscard]] inline tl::unexpected<Error> infeasible(std::string message) {
   return tl::unexpected(Error{ErrorCode::kInfeasible, std::move(message)});
+}
+
+[[nodiscard]] inline tl::unexpected<Error> time_limit(std::string message) {
+  return tl::unexpected(Error{ErrorCode::kTimeLimit, std::move(message)});
 }
 
 }  // namespace evenkeel

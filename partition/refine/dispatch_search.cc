@@ -76,26 +76,29 @@ void anneal(DispatchLayer& layer, const LoadGoal& goal, std::int64_t cap_units, 
 
 }  // namespace
 
-Assignment descend_dispatch(const Instance& instance, std::span<const Assignment> starts,
-                            const Assignment& within_caps, const LoadGoal& goal, BudgetSlice& slice,
-                            std::size_t threads) {
-  Assignment best = within_caps;
+Assignment descend_dispatch(const Instance& instance, const Assignment& start, const Assignment& within_caps,
+                            const LoadGoal& goal, BudgetSlice& slice, std::size_t threads) {
+  Assignment result = within_caps;
   for_each_item(instance.layers(), threads, [&](std::size_t layer) {
     BudgetSlice part = slice.part(layer, instance.layers(), threads);
     const std::int64_t cap = goal.threshold_units[layer];
-    double least = DispatchLayer(instance, layer, within_caps[layer]).cost();
-    for (const Assignment& start : starts) {
-      DispatchLayer candidate(instance, layer, start[layer]);
-      const bool starts_within = is_within_cap(candidate, cap);
-      for (const double price : rising_prices()) {
-        if (price == kHardCap || !starts_within) descend(candidate, cap, price, part);
-      }
-      if (!is_within_cap(candidate, cap) || candidate.cost() >= least) continue;
-      least = candidate.cost();
-      std::ranges::copy(candidate.gpu_of_item(), best[layer].begin());
+    DispatchLayer candidate(instance, layer, start[layer]);
+    const bool starts_within = is_within_cap(candidate, cap);
+    for (const double price : rising_prices()) {
+      if (price == kHardCap || !starts_within) descend(candidate, cap, price, part);
     }
+    if (is_within_cap(candidate, cap)) std::ranges::copy(candidate.gpu_of_item(), result[layer].begin());
   });
-  return best;
+  return result;
+}
+
+Assignment better_layers(const Instance& instance, const Assignment& a, const Assignment& b) {
+  Assignment result = a;
+  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
+    if (DispatchLayer(instance, layer, b[layer]).cost() < DispatchLayer(instance, layer, a[layer]).cost())
+      std::ranges::copy(b[layer], result[layer].begin());
+  }
+  return result;
 }
 
 Assignment anneal_dispatch(const Instance& instance, const Assignment& start, const LoadGoal& goal, BudgetSlice& slice,

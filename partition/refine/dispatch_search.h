@@ -11,12 +11,15 @@
 
 namespace evenkeel {
 
-/// Each layer of each start brought within its cap by swap descents; layer by layer the best one. Layers do not touch
-/// one another in dispatch communication, and are shared out over the threads; the result is the same for 1 and 2.
-/// `within_caps` stands in where descents end beyond the cap. Work: a unit a swap looked at.
-[[nodiscard]] Assignment descend_dispatch(const Instance& instance, std::span<const Assignment> starts,
+/// Each layer of a start brought within its cap by swap descents; layers that end beyond it are those of `within_caps`.
+/// Layers do not touch one another in dispatch communication, and are shared out over the threads; the result is the
+/// same for 1 and 2. Work: a unit a swap looked at.
+[[nodiscard]] Assignment descend_dispatch(const Instance& instance, const Assignment& start,
                                           const Assignment& within_caps, const LoadGoal& goal, BudgetSlice& slice,
                                           std::size_t threads);
+
+/// Layer by layer the assignment that touches less; both within the caps.
+[[nodiscard]] Assignment better_layers(const Instance& instance, const Assignment& a, const Assignment& b);
 
 /// Simulated annealing of each layer by swaps with exact gains, followed by a descent; keeps what it started from where
 /// that was better. Needs a start within the caps. Work: a unit a proposal, and what a swap visits.

@@ -1,25 +1,23 @@
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <span>
 
 #include "partition/model/arrangement.h"
 #include "partition/model/budget.h"
+#include "partition/refine/block_report.h"
 
 namespace evenkeel {
 
-/// What a sweep of exact solves did.
-struct SweepReport {
-  /// Solves made, and those of them that ended with a proof.
-  std::size_t solves = 0;
-  std::size_t closed = 0;
-};
+/// Re-solves layers exactly with GLPK, most expected gain first, the others fixed and loads within the caps [layers],
+/// until no layer changes or the slice ends; a layer is visited again when a neighbour has changed. Communication never
+/// rises. Needs traffic and an arrangement within the caps. Layers with several rounds are left as they are (their own
+/// traffic is quadratic).
+BlockReport sweep_layers(Arrangement& arrangement, std::span<const std::int64_t> cap_units, BudgetSlice& slice);
 
-/// Re-solves one layer after the other exactly with GLPK, its neighbours fixed and its load within its cap [layers],
-/// until no layer changes or the budget ends; layers are visited again when a neighbour has changed. Communication
-/// never rises. Needs traffic and an arrangement within the caps. Layers with several rounds are left as they are
-/// (their own traffic is quadratic).
-SweepReport sweep_layers(Arrangement& arrangement, std::span<const std::int64_t> cap_units, Budget& budget);
+/// Re-splits the items of two GPUs over a few layers exactly with GLPK, blocks with most traffic between the two GPUs
+/// first, until none helps or the slice ends. Communication never rises. Needs traffic in a chain of layers; more than
+/// 8 slots a GPU are beyond it, and nothing is done.
+BlockReport sweep_pairs(Arrangement& arrangement, std::span<const std::int64_t> cap_units, BudgetSlice& slice);
 
 }  // namespace evenkeel

@@ -168,6 +168,7 @@ PairSolution solve_pair(const Arrangement& arrangement, std::span<const std::int
   auto moves = model.moves(outcome.values);
   if (!fits_caps(arrangement, cap_units, moves)) return solution;
   solution.moves = std::move(moves);
+  solution.gain = outcome.gain;
   return solution;
 }
 

@@ -149,7 +149,8 @@ GlpkProgram::Outcome GlpkProgram::improve(std::span<const double> incumbent, con
   outcome.bound = std::max(outcome.value, search.bound);
   if (!has_solution || glp_mip_obj_val(problem.get()) <= outcome.value) return outcome;
   outcome.is_improved = true;
-  outcome.value = glp_mip_obj_val(problem.get());
+  outcome.gain = glp_mip_obj_val(problem.get()) - outcome.value;
+  outcome.value += outcome.gain;
   outcome.bound = std::max(outcome.bound, outcome.value);
   for (std::size_t column = 0; column < gains_.size(); ++column)
     outcome.values[column] = glp_mip_col_val(problem.get(), one_based(column));

@@ -36,6 +36,8 @@ class GlpkProgram {
     /// Of each column [columns]; the incumbent where nothing better was found.
     std::vector<double> values;
     double value = 0;
+    /// By how much it is above the incumbent's.
+    double gain = 0;
     /// No solution is above this.
     double bound = 0;
     bool is_improved = false;

@@ -64,17 +64,42 @@ class Packing {
   std::vector<std::vector<std::size_t>> items_;
 };
 
+std::vector<std::size_t> heaviest_first(const Instance& instance, std::size_t layer) {
+  std::vector<std::size_t> order(instance.items());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::stable_sort(order, std::greater<>(),
+                           [&](std::size_t item) { return instance.load_units(layer, item); });
+  return order;
+}
+
 }  // namespace
+
+Assignment lpt_within_nodes(const Instance& instance, const Assignment& node_of_item) {
+  Assignment assignment(instance.layers(), instance.items());
+  const std::size_t gpus = instance.gpus_per_node();
+  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
+    std::vector<std::int64_t> load(instance.gpus, 0);
+    std::vector<std::size_t> items(instance.gpus, 0);
+    for (const std::size_t item : heaviest_first(instance, layer)) {
+      const std::size_t first = node_of_item(layer, item) * gpus;
+      std::size_t best = first;
+      for (std::size_t gpu = first; gpu < first + gpus; ++gpu) {
+        const bool is_full = items[best] == instance.slots_per_gpu();
+        if (items[gpu] < instance.slots_per_gpu() && (is_full || load[gpu] < load[best])) best = gpu;
+      }
+      assignment(layer, item) = static_cast<GpuIndex>(best);
+      load[best] += instance.load_units(layer, item);
+      ++items[best];
+    }
+  }
+  return assignment;
+}
 
 Assignment lpt_assignment(const Instance& instance) {
   Assignment assignment(instance.layers(), instance.items());
-  std::vector<std::size_t> order(instance.items());
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::ranges::stable_sort(order, std::greater<>(),
-                             [&](std::size_t item) { return instance.load_units(layer, item); });
     Packing packing(instance, layer);
-    for (const std::size_t item : order) packing.place(item);
+    for (const std::size_t item : heaviest_first(instance, layer)) packing.place(item);
     for (std::size_t gpu = 0; gpu < instance.gpus; ++gpu) {
       for (const std::size_t item : packing.items()[gpu]) assignment(layer, item) = static_cast<GpuIndex>(gpu);
     }

@@ -8,4 +8,7 @@ namespace evenkeel {
 /// and no copy of its expert. Ties by item, then GPU number. Deterministic; items x GPUs a layer.
 [[nodiscard]] Assignment lpt_assignment(const Instance& instance);
 
+/// The same inside each node, for items whose node is given [layers, items]. Needs an instance without replicas.
+[[nodiscard]] Assignment lpt_within_nodes(const Instance& instance, const Assignment& node_of_item);
+
 }  // namespace evenkeel

@@ -52,6 +52,11 @@ Chains chain_layers(const Instance& instance) {
 
 }  // namespace
 
+std::chrono::duration<double> metis_folded_estimate(const Instance& instance) {
+  const auto items = static_cast<double>(instance.items());
+  return std::chrono::duration<double>(items * items * (4e-6 + 3e-10 * items * static_cast<double>(instance.layers())));
+}
+
 Assignment metis_folded_assignment(const Instance& instance, std::uint64_t seed) {
   const Chains chains = chain_layers(instance);
   const double scale = 1e9 / std::max(1.0, 2.0 * static_cast<double>(instance.round_pairs));

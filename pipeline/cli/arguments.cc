@@ -52,9 +52,10 @@ Cluster ClusterArguments::read() const {
 }
 
 void ModelArguments::add_to(CLI::App& command) {
-  add_setting(command, "--comm", comm_name, "Which way tokens travel in the step-time model: resident or dispatch")
-      ->check(CLI::IsMember({"resident", "dispatch"}))
-      ->capture_default_str();
+  add_setting(command, "--comm", comm_name,
+              "Which way tokens travel: resident, or dispatch as in vLLM, SGLang and TensorRT-LLM; default: dispatch "
+              "where the placement is for one of them and the trace has token paths, else resident")
+      ->check(CLI::IsMember({"resident", "dispatch"}));
   add_setting(command, "--batch-tokens", step_time.batch_tokens, "Tokens of one modelled step, all ranks together")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 40))
       ->capture_default_str();
@@ -72,13 +73,45 @@ void SolveArguments::add_to(CLI::App& command) {
   add_setting(command, "--work", options.work_units,
               "Budget in work units instead of --time; equal runs give equal placements");
   add_setting(command, "--seed", options.seed, "Seed of everything random")->capture_default_str();
+  add_setting(command, "--threads", options.threads, "Threads of the search: 1 or 2")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{2}))
+      ->capture_default_str();
+  add_setting(command, "--objective", objective,
+              "lexicographic: load first, then communication within --slack; or weighted:A,B: the sum of max / mean "
+              "load, A x share to another GPU of the node and B x share to another node")
+      ->capture_default_str();
+  add_setting(command, "--without", without, "Leave stages out: metis, transport, search, glpk; with commas")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"metis", "transport", "search", "glpk"}));
 }
 
-PlaceOptions SolveArguments::with(Strategy strategy) const {
+PlaceOptions SolveArguments::with(Strategy strategy, Comm comm) const {
+  const auto is_left_out = [&](const char* stage) { return std::ranges::find(without, stage) != without.end(); };
   PlaceOptions result = options;
   result.strategy = strategy;
   result.time = value_or_exit(parse_duration(time));
+  result.objective = {comm, value_or_exit(parse_objective(objective))};
+  result.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"), is_left_out("glpk")};
   return result;
+}
+
+Result<std::optional<CommWeights>> parse_objective(const std::string& text) {
+  if (text == "lexicographic") return std::optional<CommWeights>();
+  constexpr std::string_view kPrefix = "weighted:";
+  CommWeights weights;
+  if (text.starts_with(kPrefix)) {
+    const char* const end = text.data() + text.size();
+    const auto [comma, code] = std::from_chars(text.data() + kPrefix.size(), end, weights.other_gpu);
+    if (code == std::errc() && comma != end && *comma == ',') {
+      const auto [rest, second] = std::from_chars(comma + 1, end, weights.other_node);
+      const bool is_in_range = weights.other_gpu >= 0 && weights.other_node >= 0 && weights.other_gpu <= 1e6 &&
+                               weights.other_node <= 1e6;
+      if (second == std::errc() && rest == end && is_in_range) return std::optional(weights);
+    }
+  }
+  return invalid_input(fmt::format(
+      "--objective is '{}'; give lexicographic, or weighted:A,B with weights from 0 to 1e6 such as weighted:0.25,1.0",
+      text));
 }
 
 std::string strategy_names() {
@@ -114,12 +147,12 @@ Result<Strategy> parse_strategy(const std::string& name) {
 }
 
 nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& cluster, const ModelArguments& model,
-                                    const SolveArguments* solve) {
+                                    Comm comm, const SolveArguments* solve) {
   nlohmann::ordered_json json{{"traces", nlohmann::ordered_json::array()}};
   for (const auto& path : input.traces) json["traces"].push_back(path.string());
   json["gpus"] = cluster.gpus;
   json["nodes"] = cluster.nodes;
-  json["comm"] = model.comm_name;
+  json["comm"] = comm == Comm::kDispatch ? "dispatch" : "resident";
   json["batch_tokens"] = model.step_time.batch_tokens;
   if (solve == nullptr) return json;
   json["redundant"] = solve->options.redundant;
@@ -128,6 +161,8 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   json["time_seconds"] = value_or_exit(parse_duration(solve->time)).count();
   if (solve->options.work_units) json["work"] = *solve->options.work_units;
   json["seed"] = solve->options.seed;
+  json["objective"] = solve->objective;
+  if (!solve->without.empty()) json["without"] = solve->without;
   return json;
 }
 

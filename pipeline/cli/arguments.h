@@ -61,24 +61,33 @@ struct ClusterArguments {
 /// What the figures are measured with.
 struct ModelArguments {
   StepTimeModel step_time;
-  std::string comm_name = "resident";
+  /// Absent: the command's default.
+  std::optional<std::string> comm_name;
 
   void add_to(CLI::App& command);
-  [[nodiscard]] Comm comm() const { return comm_name == "dispatch" ? Comm::kDispatch : Comm::kResident; }
+  [[nodiscard]] Comm comm(Comm otherwise = Comm::kResident) const {
+    if (!comm_name) return otherwise;
+    return *comm_name == "dispatch" ? Comm::kDispatch : Comm::kResident;
+  }
 };
 
 /// How a placement is searched.
 struct SolveArguments {
   PlaceOptions options;
   std::string time = "10s";
+  std::string objective = "lexicographic";
+  std::vector<std::string> without;
 
   void add_to(CLI::App& command);
-  /// The options with a strategy.
-  [[nodiscard]] PlaceOptions with(Strategy strategy) const;
+  /// The options with a strategy and a way to count communication.
+  [[nodiscard]] PlaceOptions with(Strategy strategy, Comm comm) const;
 };
 
 /// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.
 [[nodiscard]] Result<std::chrono::duration<double>> parse_duration(const std::string& text);
+
+/// Weights of the objective "weighted:A,B"; absent for "lexicographic". Fails with kInvalidInput.
+[[nodiscard]] Result<std::optional<CommWeights>> parse_objective(const std::string& text);
 
 /// Names of all strategies, with commas.
 [[nodiscard]] std::string strategy_names();
@@ -88,6 +97,7 @@ struct SolveArguments {
 
 /// Options as the scores JSON records them.
 [[nodiscard]] nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& cluster,
-                                                  const ModelArguments& model, const SolveArguments* solve);
+                                                  const ModelArguments& model, Comm comm,
+                                                  const SolveArguments* solve);
 
 }  // namespace evenkeel

@@ -64,18 +64,22 @@ void write_split(const std::filesystem::path& folder, const Split& split) {
 ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster, const CompareArguments& arguments,
                Progress& progress) {
   const std::string name(strategy_name(strategy));
-  auto solution = place(traffic.fit, cluster, arguments.solve.with(strategy),
+  const Comm comm = arguments.model.comm();
+  auto solution = place(traffic.fit, cluster, arguments.solve.with(strategy, comm),
                         [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); });
   ScoreRow row{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
   if (!solution && solution.error().code == ErrorCode::kInfeasible) return row;
+  if (!solution && solution.error().code == ErrorCode::kTimeLimit) {
+    row.status = SolveStatus::kTimeLimit;
+    return row;
+  }
   const Solution solved = value_or_exit(std::move(solution));
   row.status = solved.status;
   row.solve_seconds = solved.solve_seconds;
   row.certificate = solved.certificate;
   row.stages = solved.stages;
   const auto measured = [&](const RoutingProfile& profile) {
-    return value_or_exit(
-        measure(profile, solved.placement, cluster, arguments.model.step_time, arguments.model.comm()));
+    return value_or_exit(measure(profile, solved.placement, cluster, arguments.model.step_time, comm));
   };
   row.in_sample = measured(traffic.fit);
   if (traffic.score) row.held_out = measured(*traffic.score);
@@ -107,7 +111,7 @@ void run(const CompareArguments& arguments) {
   for (const Strategy strategy : strategies) rows.push_back(score(strategy, traffic, cluster, arguments, progress));
   progress.show("");
   if (arguments.json) {
-    auto options = options_json(arguments.input, cluster, arguments.model, &arguments.solve);
+    auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), &arguments.solve);
     options["holdout"] = arguments.holdout;
     options["holdout_seed"] =
         arguments.holdout_seed ? nlohmann::ordered_json(*arguments.holdout_seed) : nlohmann::ordered_json(nullptr);
@@ -116,11 +120,15 @@ void run(const CompareArguments& arguments) {
   } else {
     ok_or_exit(write_output("-", scores_table(rows)));
   }
-  const bool all_infeasible =
-      std::ranges::all_of(rows, [](const ScoreRow& row) { return row.status == SolveStatus::kInfeasible; });
-  if (all_infeasible)
+  const auto none_but = [&](auto... statuses) {
+    return std::ranges::all_of(rows, [&](const ScoreRow& row) { return ((row.status == statuses) || ...); });
+  };
+  if (none_but(SolveStatus::kInfeasible)) {
     throw CommandError{
         {ErrorCode::kInfeasible, "no strategy has a placement for this cluster; change --gpus or --redundant"}};
+  }
+  if (none_but(SolveStatus::kInfeasible, SolveStatus::kTimeLimit))
+    throw CommandError{{ErrorCode::kTimeLimit, "no strategy finished in its time; give more --time"}};
 }
 
 }  // namespace

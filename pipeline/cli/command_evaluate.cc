@@ -39,7 +39,7 @@ void run(const EvaluateArguments& arguments) {
     rows.push_back(std::move(row));
   }
   if (arguments.json) {
-    const auto options = options_json(arguments.input, cluster, arguments.model, nullptr);
+    const auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), nullptr);
     ok_or_exit(write_output("-", json_text(scores_json(options, trace.sequences(), 0, rows))));
   } else {
     ok_or_exit(write_output("-", scores_table(rows)));

@@ -48,6 +48,14 @@ ordered_json certificate_json(const std::optional<Certificate>& certificate) {
           {"z_star", certificate->z_star}};
 }
 
+ordered_json blocks_json(const BlockReport& blocks) {
+  return {{"solves", blocks.solves},
+          {"closed", blocks.closed},
+          {"improved", blocks.improved},
+          {"gain", blocks.gain},
+          {"gain_bound", or_null(blocks.gain_bound)}};
+}
+
 template <class Get>
 std::string cell(const std::optional<Metrics>& metrics, const char* format, Get get) {
   if (!metrics) return "-";
@@ -87,10 +95,12 @@ std::string json_text(const ordered_json& document) {
 ordered_json to_json(const ScoreRow& row) {
   ordered_json stages = ordered_json::array();
   for (const StageReport& stage : row.stages) {
-    stages.push_back({{"name", stage.name},
+    ordered_json json{{"name", stage.name},
                       {"seconds", stage.seconds},
                       {"value_before", stage.value_before},
-                      {"value_after", stage.value_after}});
+                      {"value_after", stage.value_after}};
+    if (stage.blocks) json["blocks"] = blocks_json(*stage.blocks);
+    stages.push_back(std::move(json));
   }
   return {{"strategy", row.strategy},
           {"status", status_name(row.status)},
