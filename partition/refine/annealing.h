@@ -10,11 +10,15 @@
 
 namespace evenkeel {
 
-/// Temperatures in units of the typical change of a random swap. Measured over shapes from 24 x 32 to 58 x 256: hotter
-/// forgets the start without gain, colder ends waste proposals that nothing comes of.
-struct TemperatureRange {
+/// From where to where an annealing goes, in steps of equal ratio.
+struct AnnealingRange {
+  /// Temperatures in units of the typical change of a random swap. Hotter forgets the start without gain, colder wastes
+  /// proposals that nothing comes of.
   double hot;
   double cold;
+  /// Price of a mean GPU load beyond the cap. In the end an excess of a hundredth must outweigh any swap's gain.
+  double soft;
+  double stiff;
 };
 
 /// What a proposal is weighed with at one moment of an annealing. Load counts as a hinge above the threshold, at first
@@ -29,15 +33,12 @@ struct AnnealingPrices {
   float peak = 0;
 
   /// Prices when a share `progress` of the budget is gone, for a random swap that changes communication by `scale`.
-  [[nodiscard]] static AnnealingPrices at(double progress, double scale, TemperatureRange range,
+  [[nodiscard]] static AnnealingPrices at(double progress, double scale, const AnnealingRange& range,
                                           const LoadGoal& goal) {
     AnnealingPrices prices;
     prices.temperature = static_cast<float>(scale * range.hot * std::pow(range.cold / range.hot, progress));
     if (goal.is_cap()) {
-      // An excess of a hundredth must in the end outweigh any swap's gain.
-      constexpr double kSoft = 0.02;
-      constexpr double kStiff = 50.0;
-      prices.excess = static_cast<float>(kSoft * std::pow(kStiff / kSoft, progress));
+      prices.excess = static_cast<float>(range.soft * std::pow(range.stiff / range.soft, progress));
       prices.excess_squared = 0.3F;
     } else {
       const double stiffness = std::clamp((progress - 0.3) / 0.5, 0.0, 1.0);
