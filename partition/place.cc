@@ -56,8 +56,25 @@ Status validate(const PlaceOptions& options, const RoutingProfile& profile, cons
   return {};
 }
 
-Budget budget_of(const PlaceOptions& options) {
-  return options.work_units ? Budget::work(*options.work_units) : Budget::wall(options.time);
+/// The budget of a solver whose instance took `setup` to make: a little of that comes on top of the time, so that
+/// short runs are runs.
+Budget budget_of(const PlaceOptions& options, double setup_seconds) {
+  if (options.work_units) return Budget::work(*options.work_units);
+  const double time = options.time.count();
+  const double on_top = std::min(setup_seconds, 0.05 * time + 0.2);
+  return Budget::wall(std::chrono::duration<double>(std::max(0.0, time - setup_seconds + on_top)));
+}
+
+/// An instance, and what making it took.
+struct Prepared {
+  Instance instance;
+  double setup_seconds;
+};
+
+Result<Prepared> prepare(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
+  const Budget clock = Budget::wall(std::chrono::hours(1));
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads));
+  return Prepared{std::move(instance), clock.elapsed().count()};
 }
 
 /// Bounds of each layer's largest load, rounded down to load units.
@@ -140,15 +157,16 @@ Result<Solution> place_simply(const RoutingProfile& profile, const Cluster& clus
   EVENKEEL_TRY(placement, simple_placement(profile, cluster, options));
   Solution solution{std::move(placement)};
   solution.solve_seconds = clock.elapsed().count();
-  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective));
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads));
   certify(profile, cluster, options, &instance, solution);
   return solution;
 }
 
 Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                 const StageObserver& observer) {
-  Budget budget = budget_of(options);
-  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective));
+  EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
+  const Instance& instance = prepared.instance;
+  Budget budget = budget_of(options, prepared.setup_seconds);
   auto result =
       run_baseline(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
   if (!result.assignment) {
@@ -157,15 +175,16 @@ Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cl
   }
   Solution solution{to_placement(instance, *result.assignment)};
   if (!result.finished) solution.status = SolveStatus::kTimeLimit;
-  solution.solve_seconds = budget.elapsed().count();
+  solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   certify(profile, cluster, options, &instance, solution);
   return solution;
 }
 
 Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                  const StageObserver& observer) {
-  Budget budget = budget_of(options);
-  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective));
+  EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
+  const Instance& instance = prepared.instance;
+  Budget budget = budget_of(options, prepared.setup_seconds);
   Stages stages(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
   const bool is_exact = options.strategy == Strategy::kEvenkeel && stages.solve_exactly();
   if (!is_exact) {
@@ -174,7 +193,7 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
     options.strategy == Strategy::kMetisGlpk ? stages.refine_from_metis() : stages.search();
   }
   Solution solution{to_placement(instance, stages.assignment())};
-  solution.solve_seconds = budget.elapsed().count();
+  solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   solution.stages = std::move(stages.reports());
   solution.certificate.z_star = peak_ratios(profile, to_placement(instance, *stages.balanced()));
   certify(profile, cluster, options, is_exact ? nullptr : &instance, solution);

@@ -58,7 +58,7 @@ Stages::Stages(const Instance& instance, const PlaceOptions& options, std::vecto
       goal_{{}, options.objective.weighted ? 1.0 : 0.0} {}
 
 void Stages::pack() {
-  run("lpt", 1.0, [&](BudgetSlice&) { current_ = lpt_assignment(instance_); });
+  run("lpt", 1.0, [&](BudgetSlice&) { return lpt_assignment(instance_); });
   best_ = current_;
 }
 
@@ -69,7 +69,7 @@ bool Stages::solve_exactly() {
     balanced_ = exact_dp(instance_, {goal_.threshold_units, 0.0});
     const std::vector<std::int64_t> none(instance_.layers(), std::numeric_limits<std::int64_t>::max());
     for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.load_slack_ratio);
-    current_ = *exact_dp(instance_, {goal_.is_cap() ? goal_.threshold_units : none, goal_.peak_weight});
+    return *exact_dp(instance_, {goal_.is_cap() ? goal_.threshold_units : none, goal_.peak_weight});
   });
   best_ = current_;
   return true;
@@ -78,13 +78,15 @@ bool Stages::solve_exactly() {
 void Stages::balance() {
   const bool has_communication = instance_.has_traffic() || instance_.is_dispatch();
   run("balance", has_communication ? 0.05 : 1.0, [&](BudgetSlice& slice) {
-    balance_loads(instance_, bound_units_, slice, options_.seed, options_.threads, current_);
+    Assignment assignment = current_.assignment;
+    balance_loads(instance_, bound_units_, slice, options_.seed, options_.threads, assignment);
+    return assignment;
   });
   best_ = current_;
-  balanced_ = current_;
+  balanced_ = current_.assignment;
   goal_.threshold_units = bound_units_;
   if (!goal_.is_cap()) return;
-  goal_.threshold_units = largest_loads(instance_, best_);
+  goal_.threshold_units = largest_loads(instance_, best_.assignment);
   for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.load_slack_ratio);
 }
 
@@ -100,72 +102,78 @@ void Stages::search() {
 void Stages::search_resident() {
   // Starts are cheap next to the search or left out: it forgets most of them.
   constexpr double kStartShare = 0.04;
-  const double cells = static_cast<double>(instance_.layers() * instance_.items() * instance_.items());
   try_start("lpt", kStartShare, [&] { return *balanced_; });
-  if (!options_.without.transport && has_time_for(Seconds(6e-8 * cells), kStartShare))
+  if (!options_.without.transport && has_time_for(transport_estimate(instance_), kStartShare))
     try_start("transport", kStartShare, [&] { return transport_assignment(instance_, *balanced_); });
   if (!options_.without.metis && has_time_for(metis_folded_estimate(instance_), kStartShare))
     try_start("metis folded", kStartShare, [&] { return metis_folded_assignment(instance_, options_.seed); });
   if (!options_.without.metis && has_time_for(metis_layered_estimate(instance_), 2 * kStartShare))
     try_start("metis layered", kStartShare, [&] { return metis_layered_assignment(instance_, options_.seed); });
-  if (!options_.without.search) anneal_resident(options_.without.glpk ? 0.93 : 0.85);
+  // Exact refinement finds little after a search, so it gets what a first look at every layer fits in, or nothing.
+  const bool has_glpk = !options_.without.glpk && has_time_for(sweep_estimate(instance_), 0.1);
+  if (!options_.without.search) anneal_resident(has_glpk ? 0.87 : 0.96);
+  current_ = best_;
   run("relabel", 0.1, [&](BudgetSlice& slice) {
-    Arrangement arrangement(instance_, best_);
+    Arrangement arrangement(instance_, current_.assignment);
     relabel(arrangement, slice);
-    current_ = arrangement.assignment();
+    return arrangement.assignment();
   });
-  keep_better(current_);
-  if (!options_.without.glpk) refine_exactly(0.6);
+  keep_current_if_better();
+  if (has_glpk || (options_.without.search && !options_.without.glpk)) refine_exactly(0.6);
 }
 
 void Stages::anneal_resident(double share) {
   // The hot beginning forgets any start, but its temperature is taken from one: one without structure.
-  const Assignment start = *balanced_;
-  const AnnealOptions gpus{Level::kGpus, options_.seed, options_.threads};
+  set_current(*balanced_);
   double gpu_share = share;
-  current_ = start;
   if (instance_.nodes > 1 && instance_.gpus_per_node() > 1 && !instance_.has_replicas()) {
     constexpr double kNodeShare = 0.3;
     run("search nodes", kNodeShare * share, [&](BudgetSlice& slice) {
-      Assignment nodes = start;
+      Assignment nodes = current_.assignment;
       for (GpuIndex& part : nodes.cells()) part = static_cast<GpuIndex>(instance_.node_of(part));
-      current_ = lpt_within_nodes(
-          instance_, anneal(instance_, std::move(nodes), goal_, slice, {Level::kNodes, options_.seed, options_.threads}));
+      const AnnealOptions options{Level::kNodes, options_.seed, options_.threads};
+      return lpt_within_nodes(instance_, anneal(instance_, std::move(nodes), goal_, slice, options));
     });
     gpu_share = (share - kNodeShare * share) / (1 - kNodeShare * share);
   }
   run("search", gpu_share, [&](BudgetSlice& slice) {
-    current_ = anneal(instance_, current_, goal_, slice, gpus);
+    return anneal(instance_, current_.assignment, goal_, slice, {Level::kGpus, options_.seed, options_.threads});
   });
   run("search descent", 0.5, [&](BudgetSlice& slice) {
-    Arrangement arrangement(instance_, current_);
+    Arrangement arrangement(instance_, current_.assignment);
     descend(arrangement, goal_, kHardCap, slice);
     if (restore_caps(arrangement, goal_, *balanced_)) descend(arrangement, goal_, kHardCap, slice);
-    current_ = arrangement.assignment();
+    return arrangement.assignment();
   });
-  keep_better(current_);
+  keep_current_if_better();
 }
 
 void Stages::search_dispatch() {
   std::vector<std::pair<std::string, Assignment>> starts{{"lpt", *balanced_}};
   if (!options_.without.metis) {
-    run("metis co-activation", 1.0,
-        [&](BudgetSlice&) { current_ = metis_coactivation_assignment(instance_, options_.seed); });
-    starts.emplace_back("metis co-activation", current_);
+    run("metis co-activation start", 1.0,
+        [&](BudgetSlice&) { return metis_coactivation_assignment(instance_, options_.seed); });
+    starts.emplace_back("metis co-activation", current_.assignment);
   }
-  for (auto& [name, start] : starts) {
-    current_ = start;
+  for (const auto& [name, start] : starts) {
+    set_current(start);
     run(name + " descent", 0.1, [&](BudgetSlice& slice) {
-      current_ = descend_dispatch(instance_, start, *balanced_, goal_, slice, options_.threads);
+      return descend_dispatch(instance_, start, *balanced_, goal_, slice, options_.threads);
     });
-    best_ = better_layers(instance_, best_, current_);
+    keep_better_layers();
   }
   if (options_.without.search) return;
-  current_ = best_;
+  set_current(*balanced_);
   run("search", 1.0, [&](BudgetSlice& slice) {
-    current_ = anneal_dispatch(instance_, *balanced_, goal_, slice, options_.seed, options_.threads);
+    return anneal_dispatch(instance_, *balanced_, goal_, slice, options_.seed, options_.threads);
   });
-  best_ = better_layers(instance_, best_, current_);
+  keep_better_layers();
+}
+
+/// Layers do not touch one another in dispatch, and those of both are within their caps.
+void Stages::keep_better_layers() {
+  set_current(better_layers(instance_, best_.assignment, current_.assignment));
+  best_ = current_;
 }
 
 void Stages::refine_from_metis() {
@@ -182,50 +190,49 @@ void Stages::refine_from_metis() {
 }
 
 void Stages::refine_exactly(double layer_share) {
+  current_ = best_;
   // Where peaks have a weight the blocks keep the peak they found.
-  const auto caps = goal_.is_cap() ? goal_.threshold_units : largest_loads(instance_, best_);
-  Arrangement arrangement(instance_, best_);
+  const auto caps = goal_.is_cap() ? goal_.threshold_units : largest_loads(instance_, current_.assignment);
+  Arrangement arrangement(instance_, current_.assignment);
   const auto sweep = [&](const char* name, double share, auto&& blocks) {
     BlockReport report;
-    run(name, share, [&](BudgetSlice& slice) {
+    StageReport& stage = run(name, share, [&](BudgetSlice& slice) {
       report = blocks(slice);
-      current_ = arrangement.assignment();
-    }).blocks = report;
-    keep_better(current_);
+      return arrangement.assignment();
+    });
+    stage.blocks = report;
+    keep_current_if_better();
   };
-  current_ = best_;
   sweep("glpk layers", layer_share, [&](BudgetSlice& slice) { return sweep_layers(arrangement, caps, slice); });
   sweep("glpk pairs", 0.97, [&](BudgetSlice& slice) { return sweep_pairs(arrangement, caps, slice); });
 }
 
 template <class Make>
 void Stages::try_start(const std::string& name, double descent_share, Make&& make) {
-  current_ = best_;
-  run(name + " start", 1.0, [&](BudgetSlice&) { current_ = make(); });
+  run(name + " start", 1.0, [&](BudgetSlice&) { return make(); });
   run(name + " descent", descent_share, [&](BudgetSlice& slice) {
-    Arrangement arrangement(instance_, current_);
-    const bool starts_within = goal_.is_cap() && is_within_caps(current_);
-    if (starts_within) {
+    Arrangement arrangement(instance_, current_.assignment);
+    if (goal_.is_cap() && is_within_caps(current_.assignment)) {
       descend(arrangement, goal_, kHardCap, slice);
     } else {
       descend_to_goal(arrangement, goal_, *balanced_, slice);
     }
-    current_ = arrangement.assignment();
+    return arrangement.assignment();
   });
-  keep_better(current_);
+  keep_current_if_better();
 }
 
 template <class Work>
 StageReport& Stages::run(const std::string& name, double share, Work&& work) {
   if (observer_) observer_(name);
-  const bool is_first = current_.empty();
-  const double before = is_first ? 0.0 : value(current_);
+  const bool is_first = current_.assignment.empty();
+  const double before = current_.value;
   const Seconds start = budget_.elapsed();
   BudgetSlice slice(budget_, share);
-  work(slice);
+  set_current(work(slice));
   const Seconds seconds = budget_.elapsed() - start;
-  const double after = value(current_);
-  return reports_.emplace_back(StageReport{name, seconds.count(), is_first ? after : before, after, std::nullopt});
+  return reports_.emplace_back(
+      StageReport{name, seconds.count(), is_first ? current_.value : before, current_.value, std::nullopt});
 }
 
 bool Stages::has_time_for(Seconds estimate, double share) const {
@@ -234,8 +241,13 @@ bool Stages::has_time_for(Seconds estimate, double share) const {
   return estimate.count() < share * left;
 }
 
-void Stages::keep_better(Assignment candidate) {
-  if (is_within_caps(candidate) && value(candidate) < value(best_)) best_ = std::move(candidate);
+void Stages::set_current(Assignment assignment) {
+  const double objective = value(assignment);
+  current_ = {std::move(assignment), objective};
+}
+
+void Stages::keep_current_if_better() {
+  if (is_within_caps(current_.assignment) && current_.value < best_.value) best_ = current_;
 }
 
 bool Stages::is_within_caps(const Assignment& assignment) const {

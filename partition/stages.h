@@ -33,7 +33,7 @@ class Stages {
   /// After balance(): METIS, descent, then GLPK for the rest of the budget. Resident communication.
   void refine_from_metis();
 
-  [[nodiscard]] const Assignment& assignment() const { return best_; }
+  [[nodiscard]] const Assignment& assignment() const { return best_.assignment; }
   /// The assignment with the best largest loads; null before balance().
   [[nodiscard]] const Assignment* balanced() const { return balanced_ ? &*balanced_ : nullptr; }
   [[nodiscard]] std::vector<StageReport>& reports() { return reports_; }
@@ -50,9 +50,13 @@ class Stages {
   /// A start, then a descent from it; the better of it and the best so far is kept.
   template <class Make>
   void try_start(const std::string& name, double descent_share, Make&& make);
+  void keep_better_layers();
+  /// Work takes a BudgetSlice and returns the new current assignment.
   template <class Work>
   StageReport& run(const std::string& name, double share, Work&& work);
-  void keep_better(Assignment candidate);
+  void set_current(Assignment assignment);
+  /// Makes the current assignment the best where it is within the caps and better.
+  void keep_current_if_better();
   [[nodiscard]] bool is_within_caps(const Assignment& assignment) const;
   [[nodiscard]] double value(const Assignment& assignment) const;
 
@@ -61,9 +65,14 @@ class Stages {
   std::vector<std::int64_t> bound_units_;
   Budget& budget_;
   const StageObserver& observer_;
-  Assignment best_;
+  /// An assignment and its objective, which takes a pass over all traffic.
+  struct Candidate {
+    Assignment assignment;
+    double value = 0;
+  };
+  Candidate best_;
   /// What the running stage works on and its report is about.
-  Assignment current_;
+  Candidate current_;
   std::optional<Assignment> balanced_;
   LoadGoal goal_;
   std::vector<StageReport> reports_;

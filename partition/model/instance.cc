@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "partition/model/check.h"
+#include "partition/model/parallel.h"
 
 namespace evenkeel {
 namespace {
@@ -25,16 +26,33 @@ void add_transitions(const TransitionTable& table, const Grid<std::uint16_t>& co
   const std::size_t to = table.to.index();
   Neighbour& backward = neighbour(instance, to, from);
   Neighbour& forward = neighbour(instance, from, to);
+  std::vector<double> target_share(instance.items());
+  for (std::size_t j = 0; j < instance.items(); ++j) target_share[j] = 1.0 / copies(to, instance.expert_of_item(to, j));
   for (std::size_t i = 0; i < instance.items(); ++i) {
     const ExpertIndex source = instance.expert_of_item(from, i);
     const double scale = 1.0 / (table.total_tokens * copies(from, source));
     for (std::size_t j = 0; j < instance.items(); ++j) {
-      const ExpertIndex target = instance.expert_of_item(to, j);
-      const auto share = static_cast<float>(table.tokens(source, target) * scale / copies(to, target));
+      const double tokens = table.tokens(source, instance.expert_of_item(to, j));
+      const auto share = static_cast<float>(tokens * scale * target_share[j]);
       forward.traffic(i, j) += share;
       if (from != to || i != j) backward.traffic(j, i) += share;
     }
   }
+}
+
+/// Tables of traffic between items beyond this are refused: no published model comes near (256 experts and 94 layers
+/// take 50 MB).
+constexpr double kTrafficBytesMax = 4e9;
+
+Status check_traffic_size(const RoutingProfile& profile, std::size_t items) {
+  if (profile.paths.empty()) return {};
+  const double pairs = static_cast<double>(profile.paths.rounds() - 1);
+  const double bytes = pairs * static_cast<double>(items) * static_cast<double>(items) * 2 * sizeof(float);
+  if (bytes <= kTrafficBytesMax) return {};
+  return invalid_input(fmt::format(
+      "{} slots in each of {} rounds would need {:.0f} GB for traffic between experts; check the largest expert id, "
+      "and ask for fewer redundant slots",
+      items, profile.paths.rounds(), bytes / 1e9));
 }
 
 /// Item of each copy of each expert of a layer: first_item [experts].
@@ -44,44 +62,82 @@ std::vector<std::size_t> first_items(const Grid<std::uint16_t>& copies, std::siz
   return first;
 }
 
-/// Sets of one layer from sorted rows of items, equal ones merged.
-void merge_sets(std::vector<std::vector<ExpertIndex>>& rows, TokenSets& sets) {
-  std::ranges::sort(rows);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (i == 0 || rows[i] != rows[i - 1]) {
-      sets.items.insert(sets.items.end(), rows[i].begin(), rows[i].end());
+/// Rows of the items that tokens chose in one layer, each ascending and filled up with kNoItem. Token t takes copy t
+/// modulo copies of an expert.
+std::vector<ExpertIndex> chosen_items(const TokenPaths& paths, const Grid<std::uint16_t>& copies, std::size_t layer,
+                                      std::size_t round) {
+  const auto first = first_items(copies, layer);
+  std::vector<ExpertIndex> rows;
+  rows.reserve(paths.tokens() * paths.top_k);
+  for (std::size_t token = 0; token < paths.tokens(); ++token) {
+    for (const ExpertIndex expert : paths.chosen(token, round)) {
+      rows.push_back(expert == kNoExpert ? kNoItem
+                                         : static_cast<ExpertIndex>(first[expert] + token % copies(layer, expert)));
+    }
+    const auto row = rows.end() - static_cast<std::ptrdiff_t>(paths.top_k);
+    std::sort(row, rows.end());
+    if (row == rows.end() || *row == kNoItem) rows.erase(row, rows.end());
+  }
+  return rows;
+}
+
+TokenSets layer_sets(const TokenPaths& paths, const Grid<std::uint16_t>& copies, std::size_t layer) {
+  TokenSets sets;
+  sets.width = paths.top_k;
+  std::vector<ExpertIndex> rows;
+  for (std::size_t round = 0; round < paths.rounds(); ++round) {
+    if (paths.layer_of_round[round] != layer) continue;
+    ++sets.rounds;
+    const auto more = chosen_items(paths, copies, layer, round);
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  sets.total_tokens = rows.size() / std::max<std::size_t>(1, sets.width);
+  const auto row = [&](std::uint32_t index) { return std::span(rows).subspan(index * sets.width, sets.width); };
+  std::vector<std::uint32_t> order(sets.total_tokens);
+  std::iota(order.begin(), order.end(), 0U);
+  std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
+    return std::ranges::lexicographical_compare(row(a), row(b));
+  });
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    if (i == 0 || !std::ranges::equal(row(order[i]), row(order[i - 1]))) {
+      sets.items.insert(sets.items.end(), row(order[i]).begin(), row(order[i]).end());
       sets.tokens.push_back(0);
     }
     ++sets.tokens.back();
   }
+  return sets;
 }
 
-/// Token t takes copy t modulo copies of an expert.
-std::vector<TokenSets> token_sets(const TokenPaths& paths, const Grid<std::uint16_t>& copies) {
+std::vector<TokenSets> token_sets(const TokenPaths& paths, const Grid<std::uint16_t>& copies, std::size_t threads) {
   std::vector<TokenSets> result(copies.rows());
-  for (std::size_t layer = 0; layer < copies.rows(); ++layer) {
-    TokenSets& sets = result[layer];
-    sets.width = paths.top_k;
-    const auto first = first_items(copies, layer);
-    std::vector<std::vector<ExpertIndex>> rows;
-    for (std::size_t round = 0; round < paths.rounds(); ++round) {
-      if (paths.layer_of_round[round] != layer) continue;
-      ++sets.rounds;
-      for (std::size_t token = 0; token < paths.tokens(); ++token) {
-        std::vector<ExpertIndex> row(paths.top_k, kNoItem);
-        std::ranges::transform(paths.chosen(token, round), row.begin(), [&](ExpertIndex expert) {
-          if (expert == kNoExpert) return kNoItem;
-          return static_cast<ExpertIndex>(first[expert] + token % copies(layer, expert));
-        });
-        std::ranges::sort(row);
-        if (row.empty() || row.front() == kNoItem) continue;
-        rows.push_back(std::move(row));
-        ++sets.total_tokens;
-      }
-    }
-    merge_sets(rows, sets);
-  }
+  for_each_item(copies.rows(), threads, [&](std::size_t layer) { result[layer] = layer_sets(paths, copies, layer); });
   return result;
+}
+
+/// Traffic between two layers' items that stays on a GPU, and on a node.
+struct Kept {
+  double on_gpu = 0;
+  double on_node = 0;
+};
+
+Kept kept_between(const Instance& instance, const Assignment& assignment, std::size_t layer, const Neighbour& other) {
+  Kept kept;
+  const auto there = assignment[other.layer];
+  std::vector<GpuIndex> node_there(there.size());
+  std::ranges::transform(there, node_there.begin(),
+                         [&](GpuIndex gpu) { return static_cast<GpuIndex>(instance.node_of(gpu)); });
+  for (std::size_t i = 0; i < instance.items(); ++i) {
+    const GpuIndex gpu = assignment(layer, i);
+    const auto node = static_cast<GpuIndex>(instance.node_of(gpu));
+    const auto traffic = other.traffic[i];
+    // A layer's own traffic is stored in both directions.
+    for (std::size_t j = other.layer == layer ? i : 0; j < traffic.size(); ++j) {
+      const auto share = static_cast<double>(traffic[j]);
+      kept.on_gpu += there[j] == gpu ? share : 0.0;
+      kept.on_node += node_there[j] == node ? share : 0.0;
+    }
+  }
+  return kept;
 }
 
 double resident_communication(const Instance& instance, const Assignment& assignment) {
@@ -90,16 +146,8 @@ double resident_communication(const Instance& instance, const Assignment& assign
     for (const Neighbour& other : instance.neighbours[layer]) {
       // Two layers hold their traffic once each; count each pair of layers once.
       if (other.layer < layer) continue;
-      for (std::size_t i = 0; i < instance.items(); ++i) {
-        const std::size_t gpu = assignment(layer, i);
-        for (std::size_t j = 0; j < instance.items(); ++j) {
-          if (other.layer == layer && j < i) continue;  // a layer's own traffic is stored in both directions
-          const std::size_t other_gpu = assignment(other.layer, j);
-          const double gain = (gpu == other_gpu ? instance.gpu_gain : 0.0) +
-                              (instance.node_of(gpu) == instance.node_of(other_gpu) ? instance.node_gain : 0.0);
-          kept += gain * static_cast<double>(other.traffic(i, j));
-        }
-      }
+      const auto [on_gpu, on_node] = kept_between(instance, assignment, layer, other);
+      kept += instance.gpu_gain * on_gpu + instance.node_gain * on_node;
     }
   }
   return static_cast<double>(instance.round_pairs) * (instance.gpu_gain + instance.node_gain) - kept;
@@ -135,21 +183,6 @@ double dispatch_communication(const Instance& instance, const Assignment& assign
     }
   }
   return cost;
-}
-
-/// Tables of traffic between items beyond this are refused: no published model comes near (256 experts and 94 layers
-/// take 50 MB).
-constexpr double kTrafficBytesMax = 4e9;
-
-Status check_traffic_size(const RoutingProfile& profile, std::size_t items) {
-  if (profile.paths.empty()) return {};
-  const double pairs = static_cast<double>(profile.paths.rounds() - 1);
-  const double bytes = pairs * static_cast<double>(items) * static_cast<double>(items) * 2 * sizeof(float);
-  if (bytes <= kTrafficBytesMax) return {};
-  return invalid_input(fmt::format(
-      "{} slots in each of {} rounds would need {:.0f} GB for traffic between experts; check the largest expert id, "
-      "and ask for fewer redundant slots",
-      items, profile.paths.rounds(), bytes / 1e9));
 }
 
 }  // namespace
@@ -188,7 +221,7 @@ Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::s
 }
 
 Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
-                               const Objective& objective) {
+                               const Objective& objective, std::size_t threads) {
   const std::size_t experts = profile.shape.experts;
   EVENKEEL_TRY(slots_per_gpu, equal_slots_per_gpu(experts, redundant, cluster.gpus));
   EVENKEEL_CHECK(slots_per_gpu <= experts, "place() refuses more slots a GPU than experts");
@@ -217,12 +250,12 @@ Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& clu
   instance.gpu_gain = weights.other_gpu;
   if (objective.comm == Comm::kDispatch) {
     instance.node_gain = cluster.nodes == 1 ? 0.0 : weights.other_node;
-    if (!profile.paths.empty()) instance.token_sets = token_sets(profile.paths, copies);
+    if (!profile.paths.empty()) instance.token_sets = token_sets(profile.paths, copies, threads);
     return instance;
   }
   instance.node_gain = cluster.nodes == 1 ? 0.0 : weights.other_node - weights.other_gpu;
   EVENKEEL_TRY_STATUS(check_traffic_size(profile, experts + redundant));
-  for (const TransitionTable& table : transitions(profile)) {
+  for (const TransitionTable& table : transitions(profile, threads)) {
     if (table.total_tokens == 0) continue;
     add_transitions(table, copies, instance);
     ++instance.round_pairs;

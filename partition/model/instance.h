@@ -98,7 +98,8 @@ struct Instance {
 /// Needs loads that check_loads() passes and at most experts x (GPUs - 1) redundant slots. Fails with kInfeasible where
 /// the slots do not divide over the GPUs, with kInvalidInput where tables of traffic would be beyond reason.
 [[nodiscard]] Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster,
-                                             std::size_t redundant, const Objective& objective = {});
+                                             std::size_t redundant, const Objective& objective = {},
+                                             std::size_t threads = 1);
 
 /// The placement an assignment stands for; experts of a GPU in ascending order.
 [[nodiscard]] Placement to_placement(const Instance& instance, const Assignment& assignment);

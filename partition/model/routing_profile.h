@@ -73,8 +73,8 @@ struct TransitionTable {
   double total_tokens = 0;
 };
 
-/// One table for each pair of neighbouring rounds; none without token paths. Sums run in token order, so equal
-/// profiles give equal tables. Cost: tokens x rounds x k^2 time, rounds x experts^2 memory.
-[[nodiscard]] std::vector<TransitionTable> transitions(const RoutingProfile& profile);
+/// One table for each pair of neighbouring rounds; none without token paths. Equal profiles give equal tables, on any
+/// number of threads. Cost: tokens x rounds x k^2 time, rounds x experts^2 memory.
+[[nodiscard]] std::vector<TransitionTable> transitions(const RoutingProfile& profile, std::size_t threads = 1);
 
 }  // namespace evenkeel

@@ -184,6 +184,11 @@ BlockReport sweep_layers(Arrangement& arrangement, std::span<const std::int64_t>
   return LayerSweep(arrangement, cap_units).run(slice);
 }
 
+std::chrono::duration<double> sweep_estimate(const Instance& instance) {
+  const auto columns = static_cast<double>(instance.items() * instance.gpus);
+  return std::chrono::duration<double>(static_cast<double>(instance.layers()) * 1.9e-8 * columns * columns);
+}
+
 BlockReport sweep_pairs(Arrangement& arrangement, std::span<const std::int64_t> cap_units, BudgetSlice& slice) {
   BlockReport report;
   if (!takes_pairs(arrangement.instance())) return report;
