@@ -185,7 +185,10 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
   EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
   const Instance& instance = prepared.instance;
   Budget budget = budget_of(options, prepared.setup_seconds);
-  Stages stages(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
+  // Without a budget nobody looks at the bounds.
+  auto bounds = budget.exhausted() ? std::vector<std::int64_t>(instance.layers(), 0)
+                                   : bound_units(profile, cluster, options.redundant);
+  Stages stages(instance, options, std::move(bounds), budget, observer);
   const bool is_exact = options.strategy == Strategy::kEvenkeel && stages.solve_exactly();
   if (!is_exact) {
     stages.pack();

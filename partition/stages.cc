@@ -58,7 +58,7 @@ Stages::Stages(const Instance& instance, const PlaceOptions& options, std::vecto
       goal_{{}, options.objective.weighted ? 1.0 : 0.0} {}
 
 void Stages::pack() {
-  run("lpt", 1.0, [&](BudgetSlice&) { return lpt_assignment(instance_); });
+  run("lpt", 1.0, [&](BudgetSlice&) { return lpt_assignment(instance_, options_.threads); });
   best_ = current_;
 }
 

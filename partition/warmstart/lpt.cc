@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "partition/model/check.h"
+#include "partition/model/parallel.h"
 
 namespace evenkeel {
 namespace {
@@ -13,45 +14,56 @@ namespace {
 /// One layer's GPUs while they fill up.
 class Packing {
  public:
-  Packing(const Instance& instance, std::size_t layer)
-      : instance_(instance), layer_(layer), load_(instance.gpus, 0), items_(instance.gpus) {}
-
-  void place(std::size_t item) {
-    std::optional<std::size_t> best;
-    for (std::size_t gpu = 0; gpu < instance_.gpus; ++gpu) {
-      if (items_[gpu].size() == instance_.slots_per_gpu() || holds(gpu, item)) continue;
-      if (!best || load_[gpu] < load_[*best]) best = gpu;
-    }
-    put(item, best ? *best : make_room(item));
+  Packing(const Instance& instance, std::size_t layer, std::span<GpuIndex> gpu_of_item)
+      : instance_(instance),
+        load_units_(instance.load_units[layer]),
+        experts_(instance.expert_of_item[layer]),
+        gpu_of_item_(gpu_of_item),
+        load_(instance.gpus, 0),
+        free_slots_(instance.gpus, instance.slots_per_gpu()) {
+    if (instance.has_replicas()) copies_ = Grid<std::uint8_t>(instance.experts, instance.gpus);
   }
 
-  [[nodiscard]] const std::vector<std::vector<std::size_t>>& items() const { return items_; }
+  /// Items come once each, copies of an expert one after the other.
+  void place(std::size_t item) {
+    std::optional<std::size_t> best;
+    for (std::size_t gpu = 0; gpu < load_.size(); ++gpu) {
+      if (free_slots_[gpu] == 0 || (best && load_[gpu] >= load_[*best]) || holds(gpu, item)) continue;
+      best = gpu;
+    }
+    put(item, best ? *best : make_room(item));
+    placed_.push_back(item);
+  }
 
  private:
   [[nodiscard]] bool holds(std::size_t gpu, std::size_t item) const {
-    const auto expert = instance_.expert_of_item(layer_, item);
-    return std::ranges::any_of(items_[gpu],
-                               [&](std::size_t other) { return instance_.expert_of_item(layer_, other) == expert; });
+    return instance_.has_replicas() && copies_(experts_[item], gpu) > 0;
   }
 
   void put(std::size_t item, std::size_t gpu) {
-    items_[gpu].push_back(item);
-    load_[gpu] += instance_.load_units(layer_, item);
+    gpu_of_item_[item] = static_cast<GpuIndex>(gpu);
+    load_[gpu] += load_units_[item];
+    --free_slots_[gpu];
+    if (instance_.has_replicas()) ++copies_(experts_[item], gpu);
+  }
+
+  void take_out(std::size_t item) {
+    const std::size_t gpu = gpu_of_item_[item];
+    load_[gpu] -= load_units_[item];
+    ++free_slots_[gpu];
+    --copies_(experts_[item], gpu);
   }
 
   /// Only GPUs that hold a copy have slots left: moves a lighter item of another GPU there and returns that GPU.
   std::size_t make_room(std::size_t item) {
     std::size_t open = 0;
-    while (items_[open].size() == instance_.slots_per_gpu()) ++open;
-    for (std::size_t gpu = 0; gpu < instance_.gpus; ++gpu) {
+    while (free_slots_[open] == 0) ++open;
+    for (std::size_t gpu = 0; gpu < load_.size(); ++gpu) {
       if (gpu == open || holds(gpu, item)) continue;
-      for (auto& candidate : items_[gpu]) {
-        if (holds(open, candidate)) continue;
-        const std::size_t moved = candidate;
-        candidate = items_[gpu].back();
-        items_[gpu].pop_back();
-        load_[gpu] -= instance_.load_units(layer_, moved);
-        put(moved, open);
+      for (const std::size_t candidate : placed_) {
+        if (gpu_of_item_[candidate] != gpu || holds(open, candidate)) continue;
+        take_out(candidate);
+        put(candidate, open);
         return gpu;
       }
     }
@@ -59,17 +71,23 @@ class Packing {
   }
 
   const Instance& instance_;
-  std::size_t layer_;
+  std::span<const std::int64_t> load_units_;
+  std::span<const ExpertIndex> experts_;
+  std::span<GpuIndex> gpu_of_item_;
   std::vector<std::int64_t> load_;
-  std::vector<std::vector<std::size_t>> items_;
+  std::vector<std::size_t> free_slots_;
+  std::vector<std::size_t> placed_;
+  /// Copies of each expert on each GPU [experts, gpus]; only with replicas.
+  Grid<std::uint8_t> copies_;
 };
 
 std::vector<std::size_t> heaviest_first(const Instance& instance, std::size_t layer) {
-  std::vector<std::size_t> order(instance.items());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, std::greater<>(),
-                           [&](std::size_t item) { return instance.load_units(layer, item); });
-  return order;
+  std::vector<std::pair<std::int64_t, std::size_t>> order;
+  for (std::size_t item = 0; item < instance.items(); ++item) order.emplace_back(-instance.load_units(layer, item), item);
+  std::ranges::sort(order);
+  std::vector<std::size_t> items(order.size());
+  std::ranges::transform(order, items.begin(), &std::pair<std::int64_t, std::size_t>::second);
+  return items;
 }
 
 }  // namespace
@@ -95,15 +113,12 @@ Assignment lpt_within_nodes(const Instance& instance, const Assignment& node_of_
   return assignment;
 }
 
-Assignment lpt_assignment(const Instance& instance) {
+Assignment lpt_assignment(const Instance& instance, std::size_t threads) {
   Assignment assignment(instance.layers(), instance.items());
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    Packing packing(instance, layer);
+  for_each_item(instance.layers(), threads, [&](std::size_t layer) {
+    Packing packing(instance, layer, assignment[layer]);
     for (const std::size_t item : heaviest_first(instance, layer)) packing.place(item);
-    for (std::size_t gpu = 0; gpu < instance.gpus; ++gpu) {
-      for (const std::size_t item : packing.items()[gpu]) assignment(layer, item) = static_cast<GpuIndex>(gpu);
-    }
-  }
+  });
   return assignment;
 }
 
