@@ -28,9 +28,9 @@ std::vector<double> load_bounds(const RoutingProfile& profile, std::size_t gpus,
     const auto mean =
         static_cast<double>(std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0})) / static_cast<double>(gpus);
     // A GPU's load is whole tokens only while nothing is split.
-    bounds.push_back(redundant == 0 ? std::max(mean, static_cast<double>(load_bound_single_copy(
-                                                         tokens, gpus, load.cols() / gpus)))
-                                    : load_bound_replicated(tokens, gpus, redundant));
+    bounds.push_back(redundant == 0
+                         ? std::max(mean, static_cast<double>(load_bound_single_copy(tokens, gpus, load.cols() / gpus)))
+                         : load_bound_replicated(tokens, gpus, redundant));
   }
   return bounds;
 }
@@ -53,8 +53,7 @@ Certificate value_of(const RoutingProfile& profile, const Cluster& cluster, cons
   const Grid<std::uint64_t> load = profile.total_load();
   certificate.load_bound = load_bounds(profile, cluster.gpus, placement.redundant());
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
-    const double total =
-        static_cast<double>(std::accumulate(load[layer].begin(), load[layer].end(), std::uint64_t{0}));
+    const double total = static_cast<double>(std::accumulate(load[layer].begin(), load[layer].end(), std::uint64_t{0}));
     double& bound = certificate.load_bound[layer];
     bound = total > 0 ? bound * static_cast<double>(cluster.gpus) / total : 0.0;
   }

@@ -23,13 +23,17 @@
 namespace evenkeel {
 namespace {
 
-constexpr std::pair<Strategy, std::string_view> kNames[] = {
-    {Strategy::kEvenkeel, "evenkeel"},     {Strategy::kMetisGlpk, "metis-glpk"},
-    {Strategy::kContiguous, "contiguous"}, {Strategy::kRandom, "random"},
-    {Strategy::kLpt, "lpt"},               {Strategy::kEplb, "eplb"},
-    {Strategy::kMetis, "metis"},           {Strategy::kMetisNaive, "metis-naive"},
-    {Strategy::kExflow, "exflow"},         {Strategy::kMoetuner, "moetuner"},
-    {Strategy::kMoetunerStrong, "moetuner-strong"}};
+constexpr std::pair<Strategy, std::string_view> kNames[] = {{Strategy::kEvenkeel, "evenkeel"},
+                                                            {Strategy::kMetisGlpk, "metis-glpk"},
+                                                            {Strategy::kContiguous, "contiguous"},
+                                                            {Strategy::kRandom, "random"},
+                                                            {Strategy::kLpt, "lpt"},
+                                                            {Strategy::kEplb, "eplb"},
+                                                            {Strategy::kMetis, "metis"},
+                                                            {Strategy::kMetisNaive, "metis-naive"},
+                                                            {Strategy::kExflow, "exflow"},
+                                                            {Strategy::kMoetuner, "moetuner"},
+                                                            {Strategy::kMoetunerStrong, "moetuner-strong"}};
 
 Status validate(const PlaceOptions& options, const RoutingProfile& profile, const Cluster& cluster) {
   if (!(options.load_slack_ratio >= 0 && options.load_slack_ratio <= 1)) {
@@ -123,7 +127,10 @@ BaselineResult run_baseline(const Instance& instance, const PlaceOptions& option
   };
   switch (options.strategy) {
     case Strategy::kMetis:
-      if (instance.is_dispatch()) return {metis_coactivation_assignment(instance, options.seed)};
+      if (instance.is_dispatch()) {
+        return metis(metis_coactivation_estimate(instance),
+                     [&] { return metis_coactivation_assignment(instance, options.seed); });
+      }
       return metis(metis_layered_estimate(instance), [&] { return metis_layered_assignment(instance, options.seed); });
     case Strategy::kMetisNaive:
       return metis(metis_naive_estimate(instance), [&] { return metis_naive_assignment(instance, options.seed); });
@@ -145,8 +152,7 @@ BaselineResult run_baseline(const Instance& instance, const PlaceOptions& option
 
 /// Published strategies that need no instance.
 Result<Placement> simple_placement(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
-  if (options.strategy == Strategy::kRandom)
-    return random_placement(profile, cluster, options.redundant, options.seed);
+  if (options.strategy == Strategy::kRandom) return random_placement(profile, cluster, options.redundant, options.seed);
   if (options.strategy == Strategy::kEplb) return eplb_placement(profile, cluster, options.redundant, options.groups);
   return contiguous_placement(profile.shape.layer_ids, profile.shape.experts, options.redundant, cluster.gpus,
                               cluster.nodes);
@@ -167,11 +173,9 @@ Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cl
   EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
   const Instance& instance = prepared.instance;
   Budget budget = budget_of(options, prepared.setup_seconds);
-  auto result =
-      run_baseline(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
+  auto result = run_baseline(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
   if (!result.assignment) {
-    return time_limit(
-        fmt::format("{} found no placement in its time; give more", strategy_name(options.strategy)));
+    return time_limit(fmt::format("{} found no placement in its time; give more", strategy_name(options.strategy)));
   }
   Solution solution{to_placement(instance, *result.assignment)};
   if (!result.finished) solution.status = SolveStatus::kTimeLimit;

@@ -150,7 +150,7 @@ void Stages::anneal_resident(double share) {
 
 void Stages::search_dispatch() {
   std::vector<std::pair<std::string, Assignment>> starts{{"lpt", *balanced_}};
-  if (!options_.without.metis) {
+  if (!options_.without.metis && has_time_for(metis_coactivation_estimate(instance_), 0.3)) {
     run("metis co-activation start", 1.0,
         [&](BudgetSlice&) { return metis_coactivation_assignment(instance_, options_.seed); });
     starts.emplace_back("metis co-activation", current_.assignment);

@@ -76,8 +76,7 @@ class BudgetSlice {
       : budget_(budget), start_(budget.elapsed().count()), length_(length) {}
 
   static double left_of(const Budget& budget) {
-    return budget.is_wall() ? std::max(0.0, budget.remaining().count())
-                            : static_cast<double>(budget.remaining_units());
+    return budget.is_wall() ? std::max(0.0, budget.remaining().count()) : static_cast<double>(budget.remaining_units());
   }
   [[nodiscard]] double used() const {
     return budget_.is_wall() ? budget_.elapsed().count() - start_ : static_cast<double>(spent_units_);

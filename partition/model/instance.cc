@@ -95,9 +95,8 @@ TokenSets layer_sets(const TokenPaths& paths, const Grid<std::uint16_t>& copies,
   const auto row = [&](std::uint32_t index) { return std::span(rows).subspan(index * sets.width, sets.width); };
   std::vector<std::uint32_t> order(sets.total_tokens);
   std::iota(order.begin(), order.end(), 0U);
-  std::ranges::sort(order, [&](std::uint32_t a, std::uint32_t b) {
-    return std::ranges::lexicographical_compare(row(a), row(b));
-  });
+  std::ranges::sort(
+      order, [&](std::uint32_t a, std::uint32_t b) { return std::ranges::lexicographical_compare(row(a), row(b)); });
   for (std::size_t i = 0; i < order.size(); ++i) {
     if (i == 0 || !std::ranges::equal(row(order[i]), row(order[i - 1]))) {
       sets.items.insert(sets.items.end(), row(order[i]).begin(), row(order[i]).end());
@@ -153,37 +152,25 @@ double resident_communication(const Instance& instance, const Assignment& assign
   return static_cast<double>(instance.round_pairs) * (instance.gpu_gain + instance.node_gain) - kept;
 }
 
-/// Distinct GPUs and nodes of a set, weighed.
-double touched_cost(const Instance& instance, std::span<const GpuIndex> gpu_of_item,
-                    std::span<const ExpertIndex> items, std::vector<GpuIndex>& touched) {
-  touched.clear();
-  for (const ExpertIndex item : items) {
-    if (item != kNoItem) touched.push_back(gpu_of_item[item]);
+/// Counts distinct parts, set after set, by remembering the last set that touched each.
+class DistinctParts {
+ public:
+  explicit DistinctParts(std::size_t parts) : last_set_(parts, 0) {}
+  void begin_set() {
+    ++set_;
+    distinct_ = 0;
   }
-  std::ranges::sort(touched);
-  touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
-  std::size_t nodes = 0;
-  for (std::size_t i = 0; i < touched.size(); ++i) {
-    if (i == 0 || instance.node_of(touched[i]) != instance.node_of(touched[i - 1])) ++nodes;
+  void touch(std::size_t part) {
+    if (last_set_[part] != set_) ++distinct_;
+    last_set_[part] = set_;
   }
-  return instance.gpu_gain * static_cast<double>(touched.size()) + instance.node_gain * static_cast<double>(nodes);
-}
+  [[nodiscard]] std::size_t distinct() const { return distinct_; }
 
-double dispatch_communication(const Instance& instance, const Assignment& assignment) {
-  double cost = 0;
-  std::vector<GpuIndex> touched;
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    const TokenSets& sets = instance.token_sets[layer];
-    double sum = 0;
-    for (std::size_t set = 0; set < sets.size(); ++set) {
-      sum += touched_cost(instance, assignment[layer], sets.set(set), touched) * sets.tokens[set];
-    }
-    if (sets.total_tokens > 0) {
-      cost += sum * static_cast<double>(sets.rounds) / static_cast<double>(sets.total_tokens);
-    }
-  }
-  return cost;
-}
+ private:
+  std::vector<std::size_t> last_set_;
+  std::size_t set_ = 0;
+  std::size_t distinct_ = 0;
+};
 
 }  // namespace
 
@@ -290,9 +277,38 @@ std::vector<std::int64_t> gpu_load_units(const Instance& instance, const Assignm
   return load;
 }
 
+double layer_dispatch(const Instance& instance, std::size_t layer, std::span<const GpuIndex> gpu_of_item) {
+  const TokenSets& sets = instance.token_sets[layer];
+  if (sets.total_tokens == 0) return 0.0;
+  std::vector<GpuIndex> node_of_item(gpu_of_item.size());
+  std::ranges::transform(gpu_of_item, node_of_item.begin(),
+                         [&](GpuIndex gpu) { return static_cast<GpuIndex>(instance.node_of(gpu)); });
+  DistinctParts gpus(instance.gpus);
+  DistinctParts nodes(instance.nodes);
+  std::uint64_t gpu_tokens = 0;
+  std::uint64_t node_tokens = 0;
+  for (std::size_t set = 0; set < sets.size(); ++set) {
+    gpus.begin_set();
+    nodes.begin_set();
+    for (const ExpertIndex item : sets.set(set)) {
+      if (item == kNoItem) break;
+      gpus.touch(gpu_of_item[item]);
+      nodes.touch(node_of_item[item]);
+    }
+    gpu_tokens += gpus.distinct() * sets.tokens[set];
+    node_tokens += nodes.distinct() * sets.tokens[set];
+  }
+  const double touched =
+      instance.gpu_gain * static_cast<double>(gpu_tokens) + instance.node_gain * static_cast<double>(node_tokens);
+  return touched * static_cast<double>(sets.rounds) / static_cast<double>(sets.total_tokens);
+}
+
 double communication(const Instance& instance, const Assignment& assignment) {
-  return instance.is_dispatch() ? dispatch_communication(instance, assignment)
-                                : resident_communication(instance, assignment);
+  if (!instance.is_dispatch()) return resident_communication(instance, assignment);
+  double cost = 0;
+  for (std::size_t layer = 0; layer < instance.layers(); ++layer)
+    cost += layer_dispatch(instance, layer, assignment[layer]);
+  return cost;
 }
 
 }  // namespace evenkeel

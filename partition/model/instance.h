@@ -114,4 +114,7 @@ struct Instance {
 /// in turn, where the metrics take the expected value.
 [[nodiscard]] double communication(const Instance& instance, const Assignment& assignment);
 
+/// One layer's part of dispatch communication. Needs token sets.
+[[nodiscard]] double layer_dispatch(const Instance& instance, std::size_t layer, std::span<const GpuIndex> gpu_of_item);
+
 }  // namespace evenkeel

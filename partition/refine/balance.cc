@@ -133,7 +133,8 @@ void anneal(LayerLoads& loads, double bound, std::uint64_t proposals, Random& ra
   };
   for (std::uint64_t done = 0; done < proposals && !slice.exhausted(); done += kBatch) {
     slice.spend(kBatch);
-    const double temperature = kHot * std::pow(kCold / kHot, static_cast<double>(done) / static_cast<double>(proposals));
+    const double temperature =
+        kHot * std::pow(kCold / kHot, static_cast<double>(done) / static_cast<double>(proposals));
     for (std::uint64_t batch = 0; batch < kBatch; ++batch) {
       const Swap swap{random.below(items), random.below(items)};
       const std::size_t a = loads.gpu_of(swap.i);

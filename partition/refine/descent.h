@@ -16,8 +16,7 @@ bool descend(Arrangement& arrangement, const LoadGoal& goal, double excess_price
 /// Brings an arrangement from any loads to the goal while it lowers communication. For a cap: descents with a price on
 /// excess load that rises to infinity; a layer that swaps alone cannot bring within its cap takes the assignment of
 /// `within_caps`, its GPUs renamed to keep most traffic.
-void descend_to_goal(Arrangement& arrangement, const LoadGoal& goal, const Assignment& within_caps,
-                     BudgetSlice& slice);
+void descend_to_goal(Arrangement& arrangement, const LoadGoal& goal, const Assignment& within_caps, BudgetSlice& slice);
 
 /// Gives every layer that is beyond its cap the assignment of `within_caps`, renamed. Returns whether any was.
 bool restore_caps(Arrangement& arrangement, const LoadGoal& goal, const Assignment& within_caps);

@@ -9,9 +9,8 @@ DispatchLayer::DispatchLayer(const Instance& instance, std::size_t layer, std::s
     : instance_(instance),
       layer_(layer),
       sets_(instance.token_sets[layer]),
-      share_of_token_(sets_.total_tokens == 0
-                          ? 0.0
-                          : static_cast<double>(sets_.rounds) / static_cast<double>(sets_.total_tokens)),
+      share_of_token_(
+          sets_.total_tokens == 0 ? 0.0 : static_cast<double>(sets_.rounds) / static_cast<double>(sets_.total_tokens)),
       gpu_of_item_(gpu_of_item.begin(), gpu_of_item.end()),
       node_of_item_(gpu_of_item.size()),
       gpu_load_(instance.gpus, 0),
@@ -56,18 +55,6 @@ DispatchLayer::Tier DispatchLayer::empty_tier(std::size_t parts) const {
   }
   for (std::size_t part = 1; part < parts; ++part) std::ranges::copy(tier.absent[0], tier.absent[part].begin());
   return tier;
-}
-
-double DispatchLayer::cost() const {
-  double touched = 0;
-  for (std::size_t set = 0; set < sets_.size(); ++set) {
-    const auto is_touched = [](std::uint8_t pins) { return pins > 0; };
-    const auto gpus = static_cast<double>(std::ranges::count_if(gpus_.pins[set], is_touched));
-    const auto nodes =
-        instance_.nodes == 1 ? 0.0 : static_cast<double>(std::ranges::count_if(nodes_.pins[set], is_touched));
-    touched += (instance_.gpu_gain * gpus + instance_.node_gain * nodes) * sets_.tokens[set];
-  }
-  return touched * share_of_token_;
 }
 
 bool DispatchLayer::swap_duplicates(std::size_t i, std::size_t j) const {

@@ -31,7 +31,7 @@ class DispatchLayer {
   /// Sets that a swap visits for one of its items, on average.
   [[nodiscard]] std::size_t sets_per_item() const { return sets_of_items_.size() / items(); }
   /// The layer's part of communication(); recomputed, not maintained.
-  [[nodiscard]] double cost() const;
+  [[nodiscard]] double cost() const { return layer_dispatch(instance_, layer_, gpu_of_item_); }
 
  private:
   /// Sets against one tier: GPUs, or nodes.
@@ -49,8 +49,7 @@ class DispatchLayer {
   [[nodiscard]] Tier empty_tier(std::size_t parts) const;
   void index_sets();
   void add(Tier& tier, std::size_t set, std::size_t part, std::size_t item, std::span<const GpuIndex> part_of_item);
-  void remove(Tier& tier, std::size_t set, std::size_t part, std::size_t item,
-              std::span<const GpuIndex> part_of_item);
+  void remove(Tier& tier, std::size_t set, std::size_t part, std::size_t item, std::span<const GpuIndex> part_of_item);
   void count_alone(Tier& tier, std::size_t set, std::size_t item, std::int32_t tokens);
   void count_absent(Tier& tier, std::size_t set, std::size_t part, std::int32_t tokens);
   void move(std::size_t item, std::size_t to);

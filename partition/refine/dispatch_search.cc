@@ -91,6 +91,8 @@ Assignment descend_dispatch(const Instance& instance, const Assignment& start, c
   Assignment result = within_caps;
   for_each_item(instance.layers(), threads, [&](std::size_t layer) {
     BudgetSlice part = slice.part(layer, instance.layers(), threads);
+    // Not even time for the tables.
+    if (part.exhausted()) return;
     const std::int64_t cap = goal.threshold_units[layer];
     DispatchLayer candidate(instance, layer, start[layer]);
     const bool starts_within = is_within_cap(candidate, cap);
@@ -105,7 +107,7 @@ Assignment descend_dispatch(const Instance& instance, const Assignment& start, c
 Assignment better_layers(const Instance& instance, const Assignment& a, const Assignment& b) {
   Assignment result = a;
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    if (DispatchLayer(instance, layer, b[layer]).cost() < DispatchLayer(instance, layer, a[layer]).cost())
+    if (layer_dispatch(instance, layer, b[layer]) < layer_dispatch(instance, layer, a[layer]))
       std::ranges::copy(b[layer], result[layer].begin());
   }
   return result;
@@ -117,10 +119,10 @@ Assignment anneal_dispatch(const Instance& instance, const Assignment& start, co
   for_each_item(instance.layers(), threads, [&](std::size_t layer) {
     BudgetSlice part = slice.part(layer, instance.layers(), threads);
     const std::int64_t cap = goal.threshold_units[layer];
-    double least = DispatchLayer(instance, layer, start[layer]).cost();
+    double least = layer_dispatch(instance, layer, start[layer]);
     Random random(seed, layer);
     const std::size_t runs = runs_in(part, instance);
-    for (std::size_t run = 0; run < runs; ++run) {
+    for (std::size_t run = 0; run < runs && !part.exhausted(); ++run) {
       BudgetSlice slice_of_run = part.part(run, runs, 1);
       DispatchLayer candidate(instance, layer, start[layer]);
       anneal(candidate, goal, cap, random, slice_of_run, typical_change(candidate, seed));

@@ -25,7 +25,9 @@ class PairModel {
     for (std::size_t depth = 0; depth + 1 < block.layers; ++depth) add_products(depth);
   }
 
-  [[nodiscard]] GlpkProgram::Outcome improve(const ExactLimit& limit) const { return model_.improve(incumbent_, limit); }
+  [[nodiscard]] GlpkProgram::Outcome improve(const ExactLimit& limit) const {
+    return model_.improve(incumbent_, limit);
+  }
 
   [[nodiscard]] std::vector<ItemMove> moves(std::span<const double> values) const {
     std::vector<ItemMove> result;
@@ -157,8 +159,8 @@ bool fits_caps(const Arrangement& arrangement, std::span<const std::int64_t> cap
 
 }  // namespace
 
-PairSolution solve_pair(const Arrangement& arrangement, std::span<const std::int64_t> cap_units,
-                        const PairBlock& block, const ExactLimit& limit) {
+PairSolution solve_pair(const Arrangement& arrangement, std::span<const std::int64_t> cap_units, const PairBlock& block,
+                        const ExactLimit& limit) {
   const PairModel model(arrangement, cap_units, block);
   const GlpkProgram::Outcome outcome = model.improve(limit);
   PairSolution solution;

@@ -35,8 +35,8 @@ struct PairSolution {
   bool is_closed = false;
 };
 
-/// Splits the items of the block's two GPUs anew, in all its layers at once, with GLPK: x = 1 where an item is on GPU a,
-/// z = x x' between neighbouring layers, linearised by the capacity rows sum over e' of z[e, e'] = S x[e] and their
+/// Splits the items of the block's two GPUs anew, in all its layers at once, with GLPK: x = 1 where an item is on GPU
+/// a, z = x x' between neighbouring layers, linearised by the capacity rows sum over e' of z[e, e'] = S x[e] and their
 /// mirror, under which z is exact and the relaxation strong. Loads stay within the caps [layers of the instance]. Takes
 /// 0.15 to 0.8 s at 8 slots and 2 to 3 layers. Needs traffic in a chain. Thread-safe.
 [[nodiscard]] PairSolution solve_pair(const Arrangement& arrangement, std::span<const std::int64_t> cap_units,

@@ -46,9 +46,9 @@ class GlpkProgram {
     [[nodiscard]] bool is_closed() const;
   };
 
-  /// Branch and bound from a feasible incumbent [columns], columns that cannot beat it fixed beforehand by their reduced
-  /// costs. The incumbent is handed over in GLPK's callback, where the presolver would drop it. Values of improved
-  /// solutions are whole numbers up to rounding; callers check what they build from them.
+  /// Branch and bound from a feasible incumbent [columns], columns that cannot beat it fixed beforehand by their
+  /// reduced costs. The incumbent is handed over in GLPK's callback, where the presolver would drop it. Values of
+  /// improved solutions are whole numbers up to rounding; callers check what they build from them.
   [[nodiscard]] Outcome improve(std::span<const double> incumbent, const ExactLimit& limit) const;
 
  private:

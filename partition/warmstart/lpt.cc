@@ -83,7 +83,8 @@ class Packing {
 
 std::vector<std::size_t> heaviest_first(const Instance& instance, std::size_t layer) {
   std::vector<std::pair<std::int64_t, std::size_t>> order;
-  for (std::size_t item = 0; item < instance.items(); ++item) order.emplace_back(-instance.load_units(layer, item), item);
+  for (std::size_t item = 0; item < instance.items(); ++item)
+    order.emplace_back(-instance.load_units(layer, item), item);
   std::ranges::sort(order);
   std::vector<std::size_t> items(order.size());
   std::ranges::transform(order, items.begin(), &std::pair<std::int64_t, std::size_t>::second);

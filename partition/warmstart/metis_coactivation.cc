@@ -28,6 +28,11 @@ Grid<double> coactivations(const TokenSets& sets, std::size_t items) {
 
 }  // namespace
 
+std::chrono::duration<double> metis_coactivation_estimate(const Instance& instance) {
+  const auto pairs = static_cast<double>(instance.layers() * instance.items() * instance.items());
+  return std::chrono::duration<double>(8e-7 * pairs);
+}
+
 Assignment metis_coactivation_assignment(const Instance& instance, std::uint64_t seed) {
   Assignment assignment(instance.layers(), instance.items());
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 
 #include "partition/model/instance.h"
@@ -10,5 +11,8 @@ namespace evenkeel {
 /// first, then GPUs; slots repaired. Loads are not looked at. A few ms a layer. Needs token sets. Deterministic for a
 /// seed.
 [[nodiscard]] Assignment metis_coactivation_assignment(const Instance& instance, std::uint64_t seed);
+
+/// What a call takes on a machine of 2024.
+[[nodiscard]] std::chrono::duration<double> metis_coactivation_estimate(const Instance& instance);
 
 }  // namespace evenkeel

@@ -104,8 +104,8 @@ Result<std::optional<CommWeights>> parse_objective(const std::string& text) {
     const auto [comma, code] = std::from_chars(text.data() + kPrefix.size(), end, weights.other_gpu);
     if (code == std::errc() && comma != end && *comma == ',') {
       const auto [rest, second] = std::from_chars(comma + 1, end, weights.other_node);
-      const bool is_in_range = weights.other_gpu >= 0 && weights.other_node >= 0 && weights.other_gpu <= 1e6 &&
-                               weights.other_node <= 1e6;
+      const bool is_in_range =
+          weights.other_gpu >= 0 && weights.other_node >= 0 && weights.other_gpu <= 1e6 && weights.other_node <= 1e6;
       if (second == std::errc() && rest == end && is_in_range) return std::optional(weights);
     }
   }

@@ -97,7 +97,6 @@ struct SolveArguments {
 
 /// Options as the scores JSON records them.
 [[nodiscard]] nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& cluster,
-                                                  const ModelArguments& model, Comm comm,
-                                                  const SolveArguments* solve);
+                                                  const ModelArguments& model, Comm comm, const SolveArguments* solve);
 
 }  // namespace evenkeel

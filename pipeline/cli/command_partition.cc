@@ -34,16 +34,14 @@ void run(const PartitionArguments& arguments) {
   const Trace trace = arguments.input.read();
   const RoutingProfile profile = profile_of(trace);
   const bool is_for_engine = placement_format(arguments.format) != PlacementFormat::kEvenkeel;
-  const Comm comm =
-      arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
+  const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
   const PlaceOptions options = arguments.solve.with(strategy, comm);
   const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
   }));
   ScoreRow row{arguments.strategy, solution.status,      solution.solve_seconds, std::nullopt,
                std::nullopt,       solution.certificate, solution.stages};
-  row.in_sample =
-      value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time, comm));
+  row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time, comm));
   const std::string text =
       value_or_exit(placement_text(solution.placement, *placement_format(arguments.format), trace.shape));
   ok_or_exit(write_output(arguments.output, text));

@@ -30,8 +30,8 @@ TEST(Place, answers_every_strategy_with_a_valid_placement) {
     const auto solution = place(profile, cluster, with_work(strategy));
     ASSERT_TRUE(solution) << strategy_name(strategy);
     EXPECT_TRUE(verify(solution->placement, profile, cluster, 0, {}, 0.0)) << strategy_name(strategy);
-    EXPECT_NEAR(solution->certificate.value, communication_cost(sum_paths(profile.paths, solution->placement), cluster, {}),
-                1e-9);
+    EXPECT_NEAR(solution->certificate.value,
+                communication_cost(sum_paths(profile.paths, solution->placement), cluster, {}), 1e-9);
     for (std::size_t layer = 0; layer < 4; ++layer) {
       EXPECT_LE(solution->certificate.load_bound[layer], solution->certificate.z_star[layer] + 1e-12);
     }
