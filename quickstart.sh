@@ -14,7 +14,7 @@ mkdir -p "$out"
 
 echo
 echo "== Placements fitted to one half of a day's traffic, scored on the other: 8 layers x 64 experts on 8 GPUs"
-$bin/evenkeel compare $trace --gpus 8 --holdout 0.5 --time 10s --strategies contiguous,eplb,metis-glpk
+$bin/evenkeel compare $trace --gpus 8 --holdout 0.5 --time 10s --strategies contiguous,eplb,evenkeel
 
 echo
 echo "== The map for the whole day"

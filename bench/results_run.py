@@ -12,7 +12,7 @@ import time
 from programs import evenkeel, last_line
 
 # These place in milliseconds; every other strategy uses its budget.
-INSTANT = ("contiguous", "random", "lpt", "eplb")
+INSTANT = ("contiguous", "random", "lpt", "eplb", "metis", "metis-naive", "exflow", "moetuner-strong")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,15 +49,83 @@ class Compare(CommandTest):
         self.assertEqual(ours["in_sample"]["duplicate_slots"], 0)
 
     def test_time_bounds_the_solver(self):
-        for limit in (0, 0.3, 2):
-            row = self.json_of("compare", DAY, "--gpus", 8, "--time", f"{limit}s", "--strategies", "metis-glpk", "--json")["rows"][0]
-            self.assertLessEqual(row["solve_seconds"], 1.1 * limit + 0.3)
+        strategies = "evenkeel,metis-glpk,lpt,eplb,metis,metis-naive,exflow,moetuner,moetuner-strong"
+        for limit in (0, 0.3, 1):
+            for comm in ("resident", "dispatch"):
+                result = run("compare", DAY, "--gpus", 8, "--nodes", 2, "--time", f"{limit}s", "--comm", comm, "--strategies", strategies,
+                             "--json")
+                for row in json.loads(result.stdout)["rows"]:
+                    if row["solve_seconds"] is None:
+                        self.assertEqual(row["status"], "time_limit")
+                    else:
+                        self.assertLessEqual(row["solve_seconds"], 1.1 * limit + 0.3, row["strategy"])
 
-    def test_work_gives_the_same_placement_bytes(self):
-        first, second = self.folder / "a", self.folder / "b"
-        for out in (first, second):
-            self.succeed("compare", DAY, "--gpus", 8, "--nodes", 2, "--work", 3000000, "--strategies", "metis-glpk", "--out-dir", out)
-        self.assertEqual((first / "metis-glpk.json").read_bytes(), (second / "metis-glpk.json").read_bytes())
+    def test_work_gives_the_same_placement_bytes_on_one_and_two_threads(self):
+        for strategy in ("evenkeel", "metis-glpk"):
+            for comm in ("resident", "dispatch"):
+                maps = []
+                for threads in (1, 2, 2):
+                    out = self.folder / f"{strategy}-{comm}-{len(maps)}"
+                    self.succeed("compare", DAY, "--gpus", 8, "--nodes", 2, "--work", 20000000, "--threads", threads, "--comm", comm,
+                                 "--strategies", strategy, "--out-dir", out)
+                    maps.append((out / f"{strategy}.json").read_bytes())
+                self.assertEqual(len(set(maps)), 1, (strategy, comm))
+
+    def test_stages_say_what_each_start_contributed(self):
+        row = self.json_of("compare", DAY, "--gpus", 8, "--time", "3s", "--strategies", "evenkeel", "--json")["rows"][0]
+        stages = {stage["name"]: stage for stage in row["stages"]}
+        for name in ("lpt descent", "transport descent", "metis folded descent", "metis layered descent", "search", "relabel"):
+            self.assertIn(name, stages)
+        self.assertLess(stages["metis layered descent"]["value_after"], stages["lpt descent"]["value_after"])
+        blocks = stages["glpk layers"]["blocks"]
+        self.assertEqual(set(blocks), {"solves", "closed", "improved", "gain", "gain_bound"})
+        self.assertGreater(blocks["solves"], 0)
+        self.assertGreater(row["certificate"]["bound"], 0)
+        self.assertLessEqual(row["certificate"]["bound"], row["certificate"]["value"])
+
+    def test_stages_can_be_left_out(self):
+        row = self.json_of("compare", DAY, "--gpus", 8, "--time", "1s", "--strategies", "evenkeel", "--without", "metis,search,glpk",
+                           "--json")["rows"][0]
+        names = " ".join(stage["name"] for stage in row["stages"])
+        self.assertIn("transport", names)
+        for left_out in ("metis", "search", "glpk"):
+            self.assertNotIn(left_out, names)
+
+    def test_dispatch_lowers_what_engines_send(self):
+        rows = {row["strategy"]: row for row in self.json_of(
+            "compare", DAY, "--gpus", 8, "--nodes", 2, "--comm", "dispatch", "--holdout", 0.5, "--time", "3s", "--strategies", "lpt,evenkeel",
+            "--json")["rows"]}
+        ours, lpt = rows["evenkeel"], rows["lpt"]
+        self.assertLess(ours["held_out"]["gpus_touched"], 0.95 * lpt["held_out"]["gpus_touched"])
+        self.assertLess(ours["held_out"]["nodes_touched"], lpt["held_out"]["nodes_touched"])
+        self.assertIsNone(ours["certificate"]["bound"])
+        value = 8 * (ours["in_sample"]["gpus_touched"] * 50 / 450 + ours["in_sample"]["nodes_touched"])
+        self.assertAlmostEqual(ours["certificate"]["value"], value, places=6)
+
+    def test_engine_formats_are_searched_for_dispatch(self):
+        for form, comm in (("sglang", "dispatch"), ("evenkeel", "resident")):
+            row = self.json_of("partition", DAY, "--gpus", 8, "--time", "300ms", "--format", form, "-o", self.folder / form, "--json")
+            touched = 8 * row["in_sample"]["gpus_touched"]
+            (self.assertAlmostEqual if comm == "dispatch" else self.assertNotAlmostEqual)(row["certificate"]["value"], touched, places=6)
+
+    def test_weighted_objective_is_one_sum(self):
+        row = self.json_of("compare", DAY, "--gpus", 8, "--nodes", 2, "--time", "1s", "--objective", "weighted:0.25,1.0", "--strategies",
+                           "evenkeel", "--json")["rows"][0]
+        measured = row["in_sample"]
+        pairs = 7
+        other_node = 1 - measured["same_node_share"]
+        other_gpu = measured["same_node_share"] - measured["same_gpu_share"]
+        total = sum(measured["imbalance_by_layer"]) + pairs * (0.25 * other_gpu + other_node)
+        self.assertAlmostEqual(row["certificate"]["value"], total, places=6)
+
+    def test_a_strategy_that_does_not_finish_says_so_with_exit_code_4(self):
+        result = run("compare", DAY, "--gpus", 8, "--time", "0s", "--strategies", "moetuner", "--json")
+        self.assertEqual(result.returncode, 4)
+        row = json.loads(result.stdout)["rows"][0]
+        self.assertEqual((row["status"], row["in_sample"]), ("time_limit", None))
+        result = run("partition", DAY, "--gpus", 8, "--time", "0s", "--strategy", "moetuner", "-o", self.folder / "none.json")
+        self.assertEqual(result.returncode, 4)
+        self.assertFalse((self.folder / "none.json").exists())
 
     def test_table_has_a_row_a_strategy(self):
         lines = self.succeed("compare", DAY, "--gpus", 8, "--strategies", "contiguous,random").stdout.splitlines()

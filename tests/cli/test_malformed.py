@@ -178,6 +178,20 @@ class Malformed(CommandTest):
     def test_no_cluster(self):
         self.refuse(2, ["--gpus N"], "compare", DAY)
 
+    def test_objective_without_two_weights(self):
+        for text in ("weighted", "weighted:1", "weighted:1,", "weighted:a,b", "weighted:-1,1", "weighted:1,2,3", "weighted:nan,1", "lexi"):
+            self.refuse(2, ["--objective"], "compare", DAY, "--gpus", 8, "--objective", text)
+
+    def test_weighted_objective_of_dispatch(self):
+        self.refuse(2, ["resident"], "compare", DAY, "--gpus", 8, "--objective", "weighted:1,1", "--comm", "dispatch")
+
+    def test_threads_out_of_range(self):
+        for threads in (0, 3, -1):
+            self.refuse(2, ["--threads"], "compare", DAY, "--gpus", 8, "--threads", threads)
+
+    def test_unknown_stage_to_leave_out(self):
+        self.refuse(2, ["--without"], "compare", DAY, "--gpus", 8, "--without", "magic")
+
     def test_unknown_strategy(self):
         self.refuse(2, ["'epbl'", "did you mean 'eplb'?"], "compare", DAY, "--gpus", 8, "--strategies", "epbl")
 
