@@ -15,6 +15,7 @@
 #include "partition/refine/exact_sweep.h"
 #include "partition/refine/layer_descent.h"
 #include "partition/refine/relabel.h"
+#include "partition/refine/shake.h"
 #include "partition/warmstart/lpt.h"
 #include "partition/warmstart/metis_coactivation.h"
 #include "partition/warmstart/metis_folded.h"
@@ -111,7 +112,7 @@ void Stages::search_resident() {
     try_start("metis layered", kStartShare, [&] { return metis_layered_assignment(instance_, options_.seed); });
   // Exact refinement finds little after a search, so it gets what a first look at every layer fits in, or nothing.
   const bool has_glpk = !options_.without.glpk && has_time_for(sweep_estimate(instance_), 0.1);
-  if (!options_.without.search) anneal_resident(has_glpk ? 0.87 : 0.96);
+  if (!options_.without.search) search_by_swaps(has_glpk ? 0.87 : 0.96);
   current_ = best_;
   run("relabel", 0.1, [&](BudgetSlice& slice) {
     Arrangement arrangement(instance_, current_.assignment);
@@ -120,6 +121,16 @@ void Stages::search_resident() {
   });
   keep_current_if_better();
   if (has_glpk || (options_.without.search && !options_.without.glpk)) refine_exactly(0.6);
+}
+
+void Stages::search_by_swaps(double share) {
+  if (instance_.layers() * instance_.items() > kShakenItemsMax) return anneal_resident(share);
+  constexpr double kShakeShare = 0.5;
+  anneal_resident(share - kShakeShare);
+  current_ = best_;
+  run("shake", kShakeShare,
+      [&](BudgetSlice& slice) { return shake(instance_, current_.assignment, goal_, slice, options_.seed); });
+  keep_current_if_better();
 }
 
 void Stages::anneal_resident(double share) {

@@ -43,6 +43,7 @@ class Stages {
 
   void search_resident();
   void search_dispatch();
+  void search_by_swaps(double share);
   void anneal_resident(double share);
   void refine_exactly(double layer_share);
   /// Whether a start of such length leaves the stages after it their time.

@@ -72,7 +72,7 @@ class LayerSweep {
       if (pending_[layer] <= 0) break;
       solve(layer, slice);
     }
-    const bool is_complete = std::ranges::all_of(pending_, [](double pull) { return pull <= 0; });
+    const bool is_complete = !leaves_layers_ && std::ranges::all_of(pending_, [](double pull) { return pull <= 0; });
     if (is_complete && !pending_.empty()) report_.gain_bound = std::ranges::max(left_to_gain_);
     return report_;
   }
@@ -80,7 +80,10 @@ class LayerSweep {
  private:
   /// A pull of nothing is still to be looked at.
   void mark(std::size_t layer) {
-    if (has_own_traffic(arrangement_.instance(), layer)) return;
+    if (has_own_traffic(arrangement_.instance(), layer)) {
+      leaves_layers_ = true;
+      return;
+    }
     pending_[layer] = std::max(pull(arrangement_, layer), std::numeric_limits<double>::min());
   }
 
@@ -116,6 +119,8 @@ class LayerSweep {
   std::vector<double> pending_;
   /// Bound less value of each layer's last solve [layers].
   std::vector<double> left_to_gain_;
+  /// Whether there are layers that are not looked at.
+  bool leaves_layers_ = false;
   BlockReport report_;
 };
 

@@ -164,13 +164,15 @@ PairSolution solve_pair(const Arrangement& arrangement, std::span<const std::int
   const PairModel model(arrangement, cap_units, block);
   const GlpkProgram::Outcome outcome = model.improve(limit);
   PairSolution solution;
-  solution.is_closed = outcome.is_closed();
-  solution.gain_bound = outcome.bound - outcome.value;
-  if (!outcome.is_improved) return solution;
+  // Of the split as it is, until moves are taken.
+  solution.gain_bound = outcome.bound - (outcome.value - outcome.gain);
   auto moves = model.moves(outcome.values);
-  if (!fits_caps(arrangement, cap_units, moves)) return solution;
+  if (outcome.is_improved && !fits_caps(arrangement, cap_units, moves)) return solution;
+  solution.is_closed = outcome.is_closed();
+  if (!outcome.is_improved) return solution;
   solution.moves = std::move(moves);
   solution.gain = outcome.gain;
+  solution.gain_bound = outcome.bound - outcome.value;
   return solution;
 }
 

@@ -44,6 +44,8 @@ struct Search {
   std::span<const double> incumbent;
   std::optional<std::uint64_t> nodes_max;
   double bound;
+  /// Value of the incumbent: what nothing is better than where nothing is found.
+  double least;
   bool incumbent_given = false;
 };
 
@@ -79,7 +81,8 @@ bool solve_relaxation(glp_prob* problem, const ExactLimit& limit) {
   return glp_simplex(problem, &simplex) == 0 && glp_get_status(problem) == GLP_OPT;
 }
 
-/// Whether GLPK holds an integer solution, all of which are feasible.
+/// Whether GLPK holds an integer solution, all of which are feasible. A search that ends by itself has proved its
+/// bound, which the tree, empty by then, no longer tells.
 bool branch_and_bound(glp_prob* problem, Search& search, const ExactLimit& limit) {
   glp_iocp control;
   glp_init_iocp(&control);
@@ -90,8 +93,10 @@ bool branch_and_bound(glp_prob* problem, Search& search, const ExactLimit& limit
   control.cb_info = &search;
   control.tm_lim = milliseconds(limit);
   const int code = glp_intopt(problem, &control);
+  const int status = glp_mip_status(problem);
+  if (code == 0) search.bound = status == GLP_OPT ? std::min(search.bound, glp_mip_obj_val(problem)) : search.least;
   return (code == 0 || code == GLP_ETMLIM || code == GLP_ESTOP || code == GLP_EMIPGAP) &&
-         (glp_mip_status(problem) == GLP_OPT || glp_mip_status(problem) == GLP_FEAS);
+         (status == GLP_OPT || status == GLP_FEAS);
 }
 
 }  // namespace
@@ -142,7 +147,7 @@ GlpkProgram::Outcome GlpkProgram::improve(std::span<const double> incumbent, con
   outcome.bound = std::max(outcome.value, glp_get_obj_val(problem.get()));
   if (outcome.is_closed()) return outcome;
   fix_columns(problem.get(), outcome.value);
-  Search search{incumbent, limit.nodes, outcome.bound};
+  Search search{incumbent, limit.nodes, outcome.bound, outcome.value};
   ExactLimit rest = limit;
   if (rest.time) *rest.time -= std::chrono::steady_clock::now() - start;
   const bool has_solution = branch_and_bound(problem.get(), search, rest);

@@ -64,6 +64,50 @@ bool has_own_traffic(const Instance& instance, std::size_t layer) {
   return std::ranges::find(instance.neighbours[layer], layer, &Neighbour::layer) != instance.neighbours[layer].end();
 }
 
+/// Whether layers exchange tokens with the next and the last only; with itself a layer may.
+bool is_chain(const Instance& instance) {
+  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
+    for (const Neighbour& other : instance.neighbours[layer]) {
+      if (other.layer > layer + 1) return false;
+    }
+  }
+  return true;
+}
+
+/// Traffic that the items of each GPU of a layer would keep with the layer before if they were on another [GPU now, GPU
+/// then].
+Grid<double> kept_with_last(const Instance& instance, const Assignment& assignment, std::size_t layer) {
+  Grid<double> kept(instance.gpus, instance.gpus);
+  const auto last = std::ranges::find(instance.neighbours[layer], layer - 1, &Neighbour::layer);
+  if (last == instance.neighbours[layer].end()) return kept;
+  for (std::size_t item = 0; item < instance.items(); ++item) {
+    const auto row = kept[assignment(layer, item)];
+    for (std::size_t other = 0; other < instance.items(); ++other)
+      row[assignment(layer - 1, other)] += static_cast<double>(last->traffic(item, other));
+  }
+  for (std::size_t group = 0; group < instance.gpus; ++group) {
+    std::vector<double> on_node(instance.nodes, 0.0);
+    for (std::size_t gpu = 0; gpu < instance.gpus; ++gpu) on_node[instance.node_of(gpu)] += kept(group, gpu);
+    for (std::size_t gpu = 0; gpu < instance.gpus; ++gpu)
+      kept(group, gpu) = instance.gpu_gain * kept(group, gpu) + instance.node_gain * on_node[instance.node_of(gpu)];
+  }
+  return kept;
+}
+
+/// Renames the GPUs of each layer of a chain to suit the one before. Renaming all layers from one on changes nothing
+/// but what it exchanges with the one before, so that this is the best of all namings.
+void relabel_chain(Arrangement& arrangement) {
+  const Instance& instance = arrangement.instance();
+  Assignment renamed = arrangement.assignment();
+  for (std::size_t layer = 1; layer < instance.layers(); ++layer) {
+    const auto names = best_names(kept_with_last(instance, renamed, layer), instance.nodes);
+    std::ranges::transform(renamed[layer], renamed[layer].begin(),
+                           [&](GpuIndex gpu) { return static_cast<GpuIndex>(names[gpu]); });
+  }
+  if (communication(instance, renamed) >= arrangement.communication() - kGainMin) return;
+  for (std::size_t layer = 1; layer < instance.layers(); ++layer) arrangement.assign_layer(layer, renamed[layer]);
+}
+
 }  // namespace
 
 bool relabel_layer(Arrangement& arrangement, std::size_t layer) {
@@ -83,6 +127,11 @@ bool relabel_layer(Arrangement& arrangement, std::size_t layer) {
 
 void relabel(Arrangement& arrangement, BudgetSlice& slice) {
   const Instance& instance = arrangement.instance();
+  if (slice.exhausted() || !instance.has_traffic()) return;
+  if (is_chain(instance)) {
+    slice.spend(instance.layers() * instance.items() * instance.gpus);
+    return relabel_chain(arrangement);
+  }
   bool changed = true;
   while (changed) {
     changed = false;

@@ -12,7 +12,8 @@ namespace evenkeel {
 /// stay as they are. Layers with several rounds are left alone. Returns whether communication fell.
 bool relabel_layer(Arrangement& arrangement, std::size_t layer);
 
-/// Renames the GPUs of layer after layer until nothing changes or the slice ends.
+/// Renames the GPUs of all layers. In a chain of layers, the best of all namings: each layer's to suit the one before.
+/// Else layer after layer until nothing changes or the slice ends.
 void relabel(Arrangement& arrangement, BudgetSlice& slice);
 
 }  // namespace evenkeel

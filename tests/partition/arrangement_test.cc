@@ -5,26 +5,16 @@
 #include "partition/model/instance.h"
 #include "partition/model/random.h"
 #include "tests/partition/fixtures.h"
+#include "tests/partition/starts.h"
 
 namespace evenkeel {
 namespace {
-
-/// Items in order of number, the same count on each GPU.
-Assignment in_order(const Instance& instance) {
-  Assignment assignment(instance.layers(), instance.items());
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    for (std::size_t item = 0; item < instance.items(); ++item) {
-      assignment(layer, item) = static_cast<GpuIndex>(item % instance.gpus);
-    }
-  }
-  return assignment;
-}
 
 /// Swaps at random and holds each promised gain against the objective computed anew.
 void expect_gains_hold(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant) {
   const auto instance = make_instance(profile, cluster, redundant);
   ASSERT_TRUE(instance);
-  Arrangement arrangement(*instance, in_order(*instance));
+  Arrangement arrangement(*instance, testing::dealt_out(*instance));
   Random random(11, 3);
   for (int swap = 0; swap < 60; ++swap) {
     const std::size_t layer = random.below(static_cast<std::uint32_t>(instance->layers()));

@@ -38,22 +38,6 @@ inline SmallCase small_case(const SmallShape& shape, const Objective& objective,
   return result;
 }
 
-/// The same tokens, their rounds in other layers; the number of layers is the largest + 1.
-inline RoutingProfile with_rounds(RoutingProfile profile, std::vector<std::uint32_t> layer_of_round) {
-  const std::size_t layers = *std::ranges::max_element(layer_of_round) + 1;
-  Grid<std::uint64_t> load(layers, profile.shape.experts);
-  const Grid<std::uint64_t> of_rounds = profile.total_load();
-  for (std::size_t round = 0; round < layer_of_round.size(); ++round) {
-    for (std::size_t expert = 0; expert < profile.shape.experts; ++expert) {
-      load(layer_of_round[round], expert) += of_rounds(round, expert);
-    }
-  }
-  profile.shape.layer_ids.resize(layers);
-  profile.paths.layer_of_round = std::move(layer_of_round);
-  profile.windows = {{std::move(load), "mixed"}};
-  return profile;
-}
-
 /// Looks at every assignment with equal slots and the copies of an expert apart. Layers exchange traffic with the next
 /// and with themselves only.
 class BruteForce {
@@ -144,6 +128,13 @@ class BruteForce {
     return node_of(from) == node_of(to) ? weights.other_gpu : weights.other_node;
   }
 
+  /// Item that a token takes of an expert: its copies in turn.
+  [[nodiscard]] std::size_t copy_for(std::size_t layer, ExpertIndex expert, std::size_t token) const {
+    const auto copies = std::ranges::equal_range(instance_.expert_of_item[layer], expert);
+    const auto first = static_cast<std::size_t>(copies.begin() - instance_.expert_of_item[layer].begin());
+    return first + token % copies.size();
+  }
+
   /// Mean over tokens of what a layer's rounds touch.
   [[nodiscard]] double dispatch_cost(std::size_t layer, const Row& row) const {
     const TokenPaths& paths = small_.profile.paths;
@@ -155,8 +146,9 @@ class BruteForce {
         std::set<std::size_t> gpus;
         std::set<std::size_t> nodes;
         for (const ExpertIndex expert : paths.chosen(token, round)) {
-          gpus.insert(row[expert]);
-          nodes.insert(node_of(row[expert]));
+          const std::size_t gpu = row[copy_for(layer, expert, token)];
+          gpus.insert(gpu);
+          nodes.insert(node_of(gpu));
         }
         sum += weights.other_gpu * static_cast<double>(gpus.size());
         if (small_.cluster.nodes > 1) sum += weights.other_node * static_cast<double>(nodes.size());

@@ -9,17 +9,21 @@
 
 #include "partition/model/random.h"
 #include "partition/refine/descent.h"
+#include "partition/refine/layer_descent.h"
 #include "partition/refine/layer_states.h"
 #include "partition/warmstart/lpt.h"
 #include "tests/partition/brute_force.h"
+#include "tests/partition/searching.h"
 
 namespace evenkeel {
 namespace {
 
 using testing::BruteForce;
+using testing::peak_sum;
 using testing::small_case;
 using testing::SmallCase;
 using testing::SmallShape;
+using testing::weighted;
 
 constexpr std::int64_t kNoCap = std::numeric_limits<std::int64_t>::max();
 
@@ -40,22 +44,6 @@ constexpr std::array<SmallShape, 16> kShapes{{{3, 4, 2, 1},
                                               {2, 6, 6, 3},
                                               {2, 6, 1, 1},
                                               {3, 8, 2, 2}}};
-
-Objective weighted(double other_gpu, double other_node) {
-  Objective objective;
-  objective.weighted = CommWeights{other_gpu, other_node};
-  return objective;
-}
-
-double peak_sum(const Instance& instance, const Assignment& assignment) {
-  double sum = 0;
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    const auto load = gpu_load_units(instance, assignment, layer);
-    const auto total = std::accumulate(load.begin(), load.end(), std::int64_t{0});
-    sum += static_cast<double>(std::ranges::max(load)) * static_cast<double>(load.size()) / static_cast<double>(total);
-  }
-  return sum;
-}
 
 void expect_valid(const Instance& instance, const Assignment& assignment, std::span<const std::int64_t> caps) {
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
@@ -111,11 +99,9 @@ TEST(ExactDp, finds_the_least_communication_within_caps_on_300_small_instances) 
 }
 
 TEST(ExactDp, finds_the_least_dispatch_on_300_small_instances) {
-  Objective dispatch;
-  dispatch.comm = Comm::kDispatch;
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     SCOPED_TRACE(seed);
-    const SmallCase small = small_case(kShapes[seed % kShapes.size()], dispatch, seed);
+    const SmallCase small = small_case(kShapes[seed % kShapes.size()], testing::dispatch(), seed);
     std::vector<std::int64_t> caps(small.instance.layers(), kNoCap);
     if (seed % 2 == 1) caps = exact_largest_loads(small.instance);
     expect_optimal(small, caps, 0.0);
@@ -161,8 +147,8 @@ TEST(ExactDp, is_never_worse_than_a_swap_descent_on_models_of_eight_experts) {
     Arrangement start(small.instance, lpt_assignment(small.instance));
     std::vector<std::int64_t> caps;
     for (std::size_t layer = 0; layer < shape.layers; ++layer) caps.push_back(std::ranges::max(start.gpu_load(layer)));
-    Budget budget = Budget::work(100'000'000);
-    descend(start, caps, std::numeric_limits<double>::infinity(), budget);
+    testing::WorkSlice work;
+    descend(start, {caps, 0.0}, kHardCap, work.slice);
     ASSERT_TRUE(exact_dp_fits(small.instance));
     const auto found = exact_dp(small.instance, {caps, 0.0});
     ASSERT_TRUE(found);
@@ -179,8 +165,8 @@ TEST(ExactDp, solves_one_slot_a_gpu_and_one_node_at_any_size) {
   ASSERT_TRUE(found);
   expect_valid(small.instance, *found, caps);
   Arrangement arrangement(small.instance, *found);
-  Budget budget = Budget::work(1'000'000);
-  descend(arrangement, caps, 0.0, budget);
+  testing::WorkSlice work;
+  descend(arrangement, {caps, 0.0}, 0.0, work.slice);
   EXPECT_NEAR(arrangement.communication(), communication(small.instance, *found), 1e-9);
 }
 

@@ -47,6 +47,36 @@ inline RoutingProfile structured_profile(const ProfileShape& shape, std::uint64_
   return profile;
 }
 
+/// The same tokens, their rounds in other layers; the number of layers is the largest + 1.
+inline RoutingProfile with_rounds(RoutingProfile profile, std::vector<std::uint32_t> layer_of_round) {
+  const std::size_t layers = *std::ranges::max_element(layer_of_round) + 1;
+  Grid<std::uint64_t> load(layers, profile.shape.experts);
+  const Grid<std::uint64_t> of_rounds = profile.total_load();
+  for (std::size_t round = 0; round < layer_of_round.size(); ++round) {
+    for (std::size_t expert = 0; expert < profile.shape.experts; ++expert) {
+      load(layer_of_round[round], expert) += of_rounds(round, expert);
+    }
+  }
+  profile.shape.layer_ids.resize(layers);
+  profile.paths.layer_of_round = std::move(layer_of_round);
+  profile.windows = {{std::move(load), "mixed"}};
+  return profile;
+}
+
+/// The same tokens, a quarter of their choices left empty.
+inline RoutingProfile with_null_choices(RoutingProfile profile, std::uint64_t seed) {
+  Random random(seed, 1);
+  Grid<std::uint64_t>& load = profile.windows.front().load_tokens;
+  const std::size_t choices = profile.paths.rounds() * profile.paths.top_k;
+  for (std::size_t index = 0; index < profile.paths.experts.size(); ++index) {
+    if (random.below(4) != 0) continue;
+    const std::size_t round = index % choices / profile.paths.top_k;
+    --load(profile.paths.layer_of_round[round], profile.paths.experts[index]);
+    profile.paths.experts[index] = kNoExpert;
+  }
+  return profile;
+}
+
 /// Loads alone, one row a layer.
 inline RoutingProfile loads_profile(const std::vector<std::vector<std::uint64_t>>& rows) {
   RoutingProfile profile;

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "partition/model/arrangement.h"
-#include "partition/model/budget.h"
 #include "partition/refine/descent.h"
 #include "tests/partition/brute_force.h"
+#include "tests/partition/searching.h"
 
 namespace evenkeel {
 namespace {
@@ -80,17 +80,10 @@ TEST(CommunicationBound, lies_below_what_a_swap_descent_reaches) {
   for (const SmallShape& shape : shapes) {
     const SmallCase small = small_case(shape, {}, 7);
     const Instance& instance = small.instance;
-    Assignment start(instance.layers(), instance.items());
-    for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-      // Copies of an expert are neighbours: dealt out in turn they lie apart.
-      for (std::size_t item = 0; item < instance.items(); ++item) {
-        start(layer, item) = static_cast<GpuIndex>(item % instance.gpus);
-      }
-    }
-    Arrangement arrangement(instance, start);
+    Arrangement arrangement(instance, testing::dealt_out(instance));
     const std::vector<std::int64_t> caps(instance.layers(), std::numeric_limits<std::int64_t>::max());
-    Budget budget = Budget::work(100'000'000);
-    descend(arrangement, caps, 0.0, budget);
+    testing::WorkSlice work;
+    descend(arrangement, {caps, 0.0}, 0.0, work.slice);
     double last = 0.0;
     for (const std::size_t iterations : std::array<std::size_t, 5>{0, 1, 5, 20, 60}) {
       const double bound = communication_bound(instance, iterations);
