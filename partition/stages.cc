@@ -66,10 +66,10 @@ void Stages::pack() {
 bool Stages::solve_exactly() {
   if (budget_.exhausted() || !exact_dp_fits(instance_)) return false;
   run("exact", 1.0, [&](BudgetSlice&) {
-    goal_.threshold_units = exact_largest_loads(instance_);
-    balanced_ = exact_dp(instance_, {goal_.threshold_units, 0.0});
+    const auto largest = exact_largest_loads(instance_);
+    balanced_ = exact_dp(instance_, {largest, 0.0});
+    set_goal(largest);
     const std::vector<std::int64_t> none(instance_.layers(), std::numeric_limits<std::int64_t>::max());
-    for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.load_slack_ratio);
     return *exact_dp(instance_, {goal_.is_cap() ? goal_.threshold_units : none, goal_.peak_weight});
   });
   best_ = current_;
@@ -77,17 +77,22 @@ bool Stages::solve_exactly() {
 }
 
 void Stages::balance() {
-  const bool has_communication = instance_.has_traffic() || instance_.is_dispatch();
-  run("balance", has_communication ? 0.05 : 1.0, [&](BudgetSlice& slice) {
+  run("balance", has_communication() ? 0.05 : 1.0, [&](BudgetSlice& slice) {
     Assignment assignment = current_.assignment;
     balance_loads(instance_, bound_units_, slice, options_.seed, options_.threads, assignment);
     return assignment;
   });
   best_ = current_;
   balanced_ = current_.assignment;
-  goal_.threshold_units = bound_units_;
-  if (!goal_.is_cap()) return;
-  goal_.threshold_units = largest_loads(instance_, best_.assignment);
+  set_goal(largest_loads(instance_, best_.assignment));
+}
+
+bool Stages::has_communication() const { return instance_.has_traffic() || instance_.is_dispatch(); }
+
+void Stages::set_goal(const std::vector<std::int64_t>& best_units) {
+  goal_.threshold_units = goal_.is_cap() ? best_units : bound_units_;
+  // Loads alone have no communication to trade load for.
+  if (!goal_.is_cap() || !has_communication()) return;
   for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.load_slack_ratio);
 }
 

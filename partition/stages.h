@@ -41,6 +41,9 @@ class Stages {
  private:
   using Seconds = std::chrono::duration<double>;
 
+  [[nodiscard]] bool has_communication() const;
+  /// From the best largest load of each layer [layers].
+  void set_goal(const std::vector<std::int64_t>& best_units);
   void search_resident();
   void search_dispatch();
   void search_by_swaps(double share);

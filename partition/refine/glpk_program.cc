@@ -94,7 +94,8 @@ bool branch_and_bound(glp_prob* problem, Search& search, const ExactLimit& limit
   control.tm_lim = milliseconds(limit);
   const int code = glp_intopt(problem, &control);
   const int status = glp_mip_status(problem);
-  if (code == 0) search.bound = status == GLP_OPT ? std::min(search.bound, glp_mip_obj_val(problem)) : search.least;
+  if (code == 0 && status == GLP_OPT) search.bound = std::min(search.bound, glp_mip_obj_val(problem));
+  if (code == 0 && status == GLP_NOFEAS) search.bound = search.least;
   return (code == 0 || code == GLP_ETMLIM || code == GLP_ESTOP || code == GLP_EMIPGAP) &&
          (status == GLP_OPT || status == GLP_FEAS);
 }

@@ -155,14 +155,15 @@ class Partition(CommandTest):
         self.succeed("partition", DAY, "--gpus", 8, "--time", "1s", "-o", self.folder / "p.json", "--report", report)
         row = json.loads(report.read_text())
         self.assertEqual(row["strategy"], "evenkeel")
-        self.assertIn("metis", [stage["name"] for stage in row["stages"]])
+        self.assertIn("search", [stage["name"] for stage in row["stages"]])
 
     def test_evaluate_reads_back_what_partition_wrote(self):
         for name in ("evenkeel", "sglang"):
             out = self.folder / f"{name}.json"
-            written = self.json_of("partition", DAY, "--gpus", 8, "--nodes", 2, "--redundant", 8, "--work", 100000, "-o", out, "--format", name,
+            written = self.json_of("partition", DAY, "--gpus", 8, "--nodes", 2, "--redundant", 8, "--work", 100000, "-o", out, "--format", name, "--comm", "dispatch",
                                    "--json")
-            read = self.json_of("evaluate", DAY, "--gpus", 8, "--nodes", 2, "--placement", out, "--placement", out, "--json")["rows"]
+            read = self.json_of("evaluate", DAY, "--gpus", 8, "--nodes", 2, "--comm", "dispatch", "--placement", out, "--placement", out,
+                                "--json")["rows"]
             moved = read[1]["in_sample"]
             self.assertEqual((moved["churn"], moved["moved_bytes"], moved["rounds"]), (0, 0, 0))
             for key in METRICS[:14]:

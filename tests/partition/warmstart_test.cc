@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -23,6 +25,8 @@ struct Start {
   std::function<Assignment(const Instance&, std::uint64_t seed)> make;
   Objective objective;
 };
+
+std::ostream& operator<<(std::ostream& out, const Start& start) { return out << start.name; }
 
 std::vector<Start> starts() {
   return {
