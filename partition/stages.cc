@@ -108,7 +108,8 @@ void Stages::search() {
 void Stages::search_resident() {
   // Starts are cheap next to the search or left out: it forgets most of them.
   constexpr double kStartShare = 0.04;
-  try_start("lpt", kStartShare, [&] { return *balanced_; });
+  if (options_.without.search || has_time_for(descent_estimate(instance_), kStartShare))
+    try_start("lpt", kStartShare, [&] { return *balanced_; });
   if (!options_.without.transport && has_time_for(transport_estimate(instance_), kStartShare))
     try_start("transport", kStartShare, [&] { return transport_assignment(instance_, *balanced_); });
   if (!options_.without.metis && has_time_for(metis_folded_estimate(instance_), kStartShare))
@@ -117,7 +118,7 @@ void Stages::search_resident() {
     try_start("metis layered", kStartShare, [&] { return metis_layered_assignment(instance_, options_.seed); });
   // Exact refinement finds little after a search, so it gets what a first look at every layer fits in, or nothing.
   const bool has_glpk = !options_.without.glpk && has_time_for(sweep_estimate(instance_), 0.1);
-  if (!options_.without.search) search_by_swaps(has_glpk ? 0.87 : 0.96);
+  if (!options_.without.search) search_by_swaps(has_glpk ? 0.87 : 0.98);
   current_ = best_;
   run("relabel", 0.1, [&](BudgetSlice& slice) {
     Arrangement arrangement(instance_, current_.assignment);
@@ -143,7 +144,7 @@ void Stages::anneal_resident(double share) {
   set_current(*balanced_);
   double gpu_share = share;
   if (instance_.nodes > 1 && instance_.gpus_per_node() > 1 && !instance_.has_replicas()) {
-    constexpr double kNodeShare = 0.3;
+    constexpr double kNodeShare = 0.4;
     run("search nodes", kNodeShare * share, [&](BudgetSlice& slice) {
       Assignment nodes = current_.assignment;
       for (GpuIndex& part : nodes.cells()) part = static_cast<GpuIndex>(instance_.node_of(part));

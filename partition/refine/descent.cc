@@ -72,4 +72,9 @@ void descend_to_goal(Arrangement& arrangement, const LoadGoal& goal, const Assig
   if (restore_caps(arrangement, goal, within_caps)) descend(arrangement, goal, kHardCap, slice);
 }
 
+std::chrono::duration<double> descent_estimate(const Instance& instance) {
+  const auto pairs = static_cast<double>(instance.layers() * instance.items() * instance.items());
+  return std::chrono::duration<double>(5e-8 * pairs);
+}
+
 }  // namespace evenkeel
