@@ -54,9 +54,8 @@ void follow(const ClusterMatch& match, std::span<const GpuIndex> first, std::spa
 }
 
 Grid<float> traffic_between(const Instance& clusters, std::size_t from, std::size_t to) {
-  const auto& list = clusters.neighbours[from];
-  const auto found = std::ranges::find(list, to, &Neighbour::layer);
-  return found == list.end() ? Grid<float>(clusters.gpus, clusters.gpus) : found->traffic;
+  const Grid<float>* const traffic = clusters.traffic(from, to);
+  return traffic == nullptr ? Grid<float>(clusters.gpus, clusters.gpus) : *traffic;
 }
 
 bool is_chain(const Instance& clusters) {

@@ -14,10 +14,6 @@ namespace {
 /// Gains below this are rounding of traffic tables.
 constexpr double kGainMin = 1e-6;
 
-bool has_own_traffic(const Instance& instance, std::size_t layer) {
-  return std::ranges::find(instance.neighbours[layer], layer, &Neighbour::layer) != instance.neighbours[layer].end();
-}
-
 /// Takes the best map of one layer, all others as they are, if that lowers communication. Returns whether it does.
 bool improve_layer(Arrangement& arrangement, std::size_t layer) {
   const std::size_t gpus = arrangement.instance().gpus;
@@ -33,7 +29,7 @@ bool improve_layer(Arrangement& arrangement, std::size_t layer) {
     gain += affinity(cluster, best[cluster]) - affinity(cluster, old[cluster]);
   if (gain < kGainMin) return false;
   // With several rounds over one layer its own traffic is quadratic, and the linear gain may not hold.
-  const bool is_linear = !has_own_traffic(arrangement.instance(), layer);
+  const bool is_linear = !arrangement.instance().has_own_traffic(layer);
   const double before = is_linear ? 0.0 : arrangement.communication();
   arrangement.assign_layer(layer, std::vector<GpuIndex>(best.begin(), best.end()));
   if (is_linear || arrangement.communication() < before - kGainMin) return true;

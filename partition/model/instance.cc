@@ -250,6 +250,20 @@ Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& clu
   return instance;
 }
 
+const Grid<float>* Instance::traffic(std::size_t layer, std::size_t other) const {
+  const auto found = std::ranges::find(neighbours[layer], other, &Neighbour::layer);
+  return found == neighbours[layer].end() ? nullptr : &found->traffic;
+}
+
+bool Instance::is_chain() const {
+  for (std::size_t layer = 0; layer < neighbours.size(); ++layer) {
+    for (const Neighbour& other : neighbours[layer]) {
+      if (other.layer > layer + 1) return false;
+    }
+  }
+  return true;
+}
+
 Placement to_placement(const Instance& instance, const Assignment& assignment) {
   Grid<ExpertIndex> map(instance.layers(), instance.items());
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {

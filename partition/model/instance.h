@@ -85,6 +85,12 @@ struct Instance {
   /// Whether there is communication between layers to place by.
   [[nodiscard]] bool has_traffic() const { return round_pairs != 0; }
   [[nodiscard]] bool is_dispatch() const { return !token_sets.empty(); }
+  /// Traffic between a layer's items and another's; null where they exchange none.
+  [[nodiscard]] const Grid<float>* traffic(std::size_t layer, std::size_t other) const;
+  /// Whether a layer exchanges tokens with itself: several rounds over it.
+  [[nodiscard]] bool has_own_traffic(std::size_t layer) const { return traffic(layer, layer) != nullptr; }
+  /// Whether layers exchange tokens with the one before, the one after and perhaps themselves only.
+  [[nodiscard]] bool is_chain() const;
 };
 
 /// Fails with kInvalidInput for a layer that counts more than kLayerTokensMax tokens.

@@ -107,7 +107,7 @@ class Annealing {
   std::uint64_t run_phase(std::uint64_t phase, const AnnealingPrices& prices) {
     const std::size_t layers = instance_.layers();
     const std::uint64_t proposals = kVisitsPerPhase * kProposalsPerItem * instance_.items();
-    if (layers < kLayersToSplit || !is_chain()) {
+    if (layers < kLayersToSplit || !instance_.is_chain()) {
       run_range({0, layers}, Random(options_.seed, 2 * phase), prices);
       return proposals * layers;
     }
@@ -123,16 +123,6 @@ class Annealing {
     }
     recompute_affinity(frozen);
     return proposals * (layers - 1);
-  }
-
-  /// Whether layers exchange tokens with the next and the last only, so that a frozen layer parts them.
-  [[nodiscard]] bool is_chain() const {
-    for (std::size_t layer = 0; layer < instance_.layers(); ++layer) {
-      for (const Neighbour& other : instance_.neighbours[layer]) {
-        if (other.layer > layer + 1) return false;
-      }
-    }
-    return true;
   }
 
   void run_range(Range range, Random random, const AnnealingPrices& prices) {
@@ -238,12 +228,11 @@ class Annealing {
     std::ranges::fill(affinity_[layer].cells(), 0.0F);
     if (has_tiers_) std::ranges::fill(node_affinity_[layer].cells(), 0.0F);
     for (const Neighbour& other : instance_.neighbours[layer]) {
-      const auto& back = instance_.neighbours[other.layer];
-      const auto to_here = std::ranges::find(back, layer, &Neighbour::layer);
+      const Grid<float>& to_here = *instance_.traffic(other.layer, layer);
       for (std::size_t item = 0; item < instance_.items(); ++item) {
         const std::size_t part = part_of_item_(other.layer, item);
-        add(affinity_[layer][part], to_here->traffic[item]);
-        if (has_tiers_) add(node_affinity_[layer][part / parts_per_node_], to_here->traffic[item]);
+        add(affinity_[layer][part], to_here[item]);
+        if (has_tiers_) add(node_affinity_[layer][part / parts_per_node_], to_here[item]);
       }
     }
   }

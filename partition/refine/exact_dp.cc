@@ -19,23 +19,6 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kBlocksMax = 2048;
 constexpr double kStatesMax = 20'000;
 
-bool is_chain(const Instance& instance) {
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    for (const Neighbour& other : instance.neighbours[layer]) {
-      if (other.layer > layer + 1 || layer > other.layer + 1) return false;
-    }
-  }
-  return true;
-}
-
-/// Null where the two layers exchange nothing.
-const Grid<float>* traffic_to_next(const Instance& instance, std::size_t layer) {
-  for (const Neighbour& other : instance.neighbours[layer]) {
-    if (other.layer == layer + 1) return &other.traffic;
-  }
-  return nullptr;
-}
-
 /// Steps of one largest_matching(), reading its table included.
 double matching_operations(std::size_t rows) {
   const auto n = static_cast<double>(rows);
@@ -51,7 +34,7 @@ double operations(const Instance& instance, const LayerStateCounts& counts) {
     if (instance.is_dispatch()) {
       sum += (counts.bins + counts.blocks) * static_cast<double>(instance.token_sets[layer].items.size());
     }
-    if (traffic_to_next(instance, layer) == nullptr) continue;
+    if (instance.traffic(layer, layer + 1) == nullptr) continue;
     sum += counts.bins * counts.bins * static_cast<double>(instance.slots_per_gpu());
     sum += counts.blocks * counts.blocks * matching_operations(counts.gpus_per_block);
     sum += counts.states * counts.states * matching_operations(counts.blocks_per_state);
@@ -104,7 +87,7 @@ class ExactDp {
     const std::vector<double>& before = stages_[layer - 1].cost;
     Stage& stage = stages_[layer];
     stage.previous.assign(before.size(), 0);
-    const Grid<float>* traffic = traffic_to_next(instance_, layer - 1);
+    const Grid<float>* traffic = instance_.traffic(layer - 1, layer);
     if (traffic == nullptr) {
       const auto best = std::ranges::min_element(before);
       std::ranges::fill(stage.previous, static_cast<std::uint32_t>(best - before.begin()));
@@ -153,7 +136,7 @@ class ExactDp {
     BinOfGpu bins = bins_in_order(states_, path.front());
     write(bins, result[0]);
     for (std::size_t layer = 1; layer < path.size(); ++layer) {
-      const Grid<float>* traffic = traffic_to_next(instance_, layer - 1);
+      const Grid<float>* traffic = instance_.traffic(layer - 1, layer);
       bins = traffic == nullptr ? bins_in_order(states_, path[layer])
                                 : StateTraffic(instance_, states_, *traffic).best_names(bins, path[layer]);
       write(bins, result[layer]);
@@ -176,7 +159,7 @@ class ExactDp {
 }  // namespace
 
 bool exact_dp_fits(const Instance& instance) {
-  if (instance.has_replicas() || instance.layers() == 0 || !is_chain(instance)) return false;
+  if (instance.has_replicas() || instance.layers() == 0 || !instance.is_chain()) return false;
   const LayerStateCounts counts = count_layer_states(instance.items(), instance.gpus, instance.nodes);
   return counts.bins <= kBlocksMax && counts.blocks <= kBlocksMax && counts.states <= kStatesMax &&
          operations(instance, counts) <= kExactOperationsMax;

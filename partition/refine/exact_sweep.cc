@@ -21,10 +21,6 @@ constexpr std::uint64_t kNodeUnits = 20'000;
 constexpr double kPairSecondsMax = 1.0;
 constexpr std::size_t kPairSlotsMax = 8;
 
-bool has_own_traffic(const Instance& instance, std::size_t layer) {
-  return std::ranges::find(instance.neighbours[layer], layer, &Neighbour::layer) != instance.neighbours[layer].end();
-}
-
 bool is_over(const BudgetSlice& slice) {
   return slice.exhausted() || (slice.is_wall() && slice.remaining() < kSolveSecondsMin);
 }
@@ -80,7 +76,7 @@ class LayerSweep {
  private:
   /// A pull of nothing is still to be looked at.
   void mark(std::size_t layer) {
-    if (has_own_traffic(arrangement_.instance(), layer)) {
+    if (arrangement_.instance().has_own_traffic(layer)) {
       leaves_layers_ = true;
       return;
     }
@@ -129,15 +125,14 @@ double cross_traffic(const Arrangement& arrangement, const PairBlock& block) {
   const Instance& instance = arrangement.instance();
   double sum = 0;
   for (std::size_t layer = block.first_layer; layer + 1 < block.first_layer + block.layers; ++layer) {
-    const auto& list = instance.neighbours[layer];
-    const auto next = std::ranges::find(list, layer + 1, &Neighbour::layer);
-    if (next == list.end()) continue;
+    const Grid<float>* const next = instance.traffic(layer, layer + 1);
+    if (next == nullptr) continue;
     for (std::size_t i = 0; i < instance.items(); ++i) {
       const std::size_t gpu = arrangement.gpu_of(layer, i);
       if (gpu != block.gpu_a && gpu != block.gpu_b) continue;
       const std::size_t other_gpu = gpu == block.gpu_a ? block.gpu_b : block.gpu_a;
       for (std::size_t j = 0; j < instance.items(); ++j) {
-        if (arrangement.gpu_of(layer + 1, j) == other_gpu) sum += static_cast<double>(next->traffic(i, j));
+        if (arrangement.gpu_of(layer + 1, j) == other_gpu) sum += static_cast<double>((*next)(i, j));
       }
     }
   }
@@ -176,11 +171,9 @@ ExactLimit pair_limit(const BudgetSlice& slice) {
 bool takes_pairs(const Instance& instance) {
   if (instance.gpus < 2 || instance.slots_per_gpu() > kPairSlotsMax || instance.layers() < 2) return false;
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    for (const Neighbour& other : instance.neighbours[layer]) {
-      if (other.layer == layer || other.layer > layer + 1) return false;
-    }
+    if (instance.has_own_traffic(layer)) return false;
   }
-  return true;
+  return instance.is_chain();
 }
 
 }  // namespace

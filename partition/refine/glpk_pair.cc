@@ -48,9 +48,7 @@ class PairModel {
     return arrangement_.gpu_of(layer_of(depth), item) == block_.gpu_a;
   }
   [[nodiscard]] const Grid<float>* traffic(std::size_t depth, std::size_t other_depth) const {
-    const auto& list = instance_.neighbours[layer_of(depth)];
-    const auto found = std::ranges::find(list, layer_of(other_depth), &Neighbour::layer);
-    return found == list.end() ? nullptr : &found->traffic;
+    return instance_.traffic(layer_of(depth), layer_of(other_depth));
   }
 
   /// x of an item. Its gain is what it keeps on a beyond b with everything fixed, and the -w of each pair of free

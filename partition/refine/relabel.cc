@@ -60,30 +60,16 @@ std::vector<std::size_t> best_names(const Grid<double>& kept, std::size_t nodes)
   return names;
 }
 
-bool has_own_traffic(const Instance& instance, std::size_t layer) {
-  return std::ranges::find(instance.neighbours[layer], layer, &Neighbour::layer) != instance.neighbours[layer].end();
-}
-
-/// Whether layers exchange tokens with the next and the last only; with itself a layer may.
-bool is_chain(const Instance& instance) {
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-    for (const Neighbour& other : instance.neighbours[layer]) {
-      if (other.layer > layer + 1) return false;
-    }
-  }
-  return true;
-}
-
 /// Traffic that the items of each GPU of a layer would keep with the layer before if they were on another [GPU now, GPU
 /// then].
 Grid<double> kept_with_last(const Instance& instance, const Assignment& assignment, std::size_t layer) {
   Grid<double> kept(instance.gpus, instance.gpus);
-  const auto last = std::ranges::find(instance.neighbours[layer], layer - 1, &Neighbour::layer);
-  if (last == instance.neighbours[layer].end()) return kept;
+  const Grid<float>* const last = instance.traffic(layer, layer - 1);
+  if (last == nullptr) return kept;
   for (std::size_t item = 0; item < instance.items(); ++item) {
     const auto row = kept[assignment(layer, item)];
     for (std::size_t other = 0; other < instance.items(); ++other)
-      row[assignment(layer - 1, other)] += static_cast<double>(last->traffic(item, other));
+      row[assignment(layer - 1, other)] += static_cast<double>((*last)(item, other));
   }
   for (std::size_t group = 0; group < instance.gpus; ++group) {
     std::vector<double> on_node(instance.nodes, 0.0);
@@ -112,7 +98,7 @@ void relabel_chain(Arrangement& arrangement) {
 
 bool relabel_layer(Arrangement& arrangement, std::size_t layer) {
   const Instance& instance = arrangement.instance();
-  if (instance.neighbours[layer].empty() || has_own_traffic(instance, layer)) return false;
+  if (instance.neighbours[layer].empty() || instance.has_own_traffic(layer)) return false;
   const Grid<double> kept = kept_by_groups(arrangement, layer);
   const auto names = best_names(kept, instance.nodes);
   double gain = 0;
@@ -128,7 +114,7 @@ bool relabel_layer(Arrangement& arrangement, std::size_t layer) {
 void relabel(Arrangement& arrangement, BudgetSlice& slice) {
   const Instance& instance = arrangement.instance();
   if (slice.exhausted() || !instance.has_traffic()) return;
-  if (is_chain(instance)) {
+  if (instance.is_chain()) {
     slice.spend(instance.layers() * instance.items() * instance.gpus);
     return relabel_chain(arrangement);
   }

@@ -29,10 +29,9 @@ Chains chain_layers(const Instance& instance) {
   std::iota(chains.chain_of_item.cells().begin(), chains.chain_of_item.cells().end(), 0U);
   std::ranges::for_each(chains.chain_of_item.cells(), [&](auto& chain) { chain %= static_cast<std::uint32_t>(items); });
   for (std::size_t layer = 0; layer + 1 < instance.layers(); ++layer) {
-    const auto& list = instance.neighbours[layer];
-    const auto next = std::ranges::find(list, layer + 1, &Neighbour::layer);
-    if (next == list.end()) continue;
-    const Grid<float> above = lift(next->traffic);
+    const Grid<float>* const next = instance.traffic(layer, layer + 1);
+    if (next == nullptr) continue;
+    const Grid<float> above = lift(*next);
     Grid<double> value(items, items);
     std::ranges::copy(above.cells(), value.cells().begin());
     const auto follower = best_semi_assignment(value, 1);
