@@ -1,0 +1,41 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "partition/model/id.h"
+#include "partition/model/result.h"
+#include "pipeline/trace/recording.h"
+
+namespace evenkeel {
+
+/// Turns recorded top-k choices into ExpertIndex, holding each row (one token in one round) against the rules: ids from
+/// -1 (none) to the last expert, null experts as none, no expert twice. Not thread-safe.
+class ChoiceRows {
+ public:
+  /// `where` names file and field in messages, as in "t.npz: ids".
+  ChoiceRows(std::string where, std::size_t rounds, std::size_t top_k, const ReadOptions& options);
+
+  /// Appends rows [rows, top_k] of ids, the first of which is row `first_row` of the recording (token * rounds + round).
+  /// T is any integer type of 1, 2, 4 or 8 bytes. Fails with kInvalidInput, naming token, round and choice.
+  template <class T>
+  [[nodiscard]] Status append(std::span<const T> ids, std::size_t first_row, std::vector<ExpertIndex>& out);
+
+  /// Largest expert so far.
+  [[nodiscard]] ExpertIndex largest() const { return largest_; }
+
+ private:
+  std::string where_;
+  std::size_t rounds_;
+  std::size_t top_k_;
+  /// First id that is a null expert, and the first beyond them.
+  std::int64_t first_null_;
+  std::int64_t end_;
+  ExpertIndex largest_ = 0;
+};
+
+}  // namespace evenkeel

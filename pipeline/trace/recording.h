@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "partition/model/result.h"
+#include "partition/model/routing_profile.h"
+
+namespace evenkeel {
+
+/// How a recording is to be read; what it does not say itself.
+struct ReadOptions {
+  /// Experts of a layer; absent: as the recording says, or the largest id seen + 1.
+  std::optional<std::size_t> experts;
+  /// Zero-compute experts that follow the real ones: ids experts .. experts + null_experts - 1 are "no expert".
+  std::size_t null_experts = 0;
+  /// Numbers of the model's MoE layers, ascending; empty: not known.
+  std::vector<int> moe_layer_ids;
+  /// All layers of the model, dense ones included.
+  std::optional<std::size_t> hidden_layers;
+  /// Routing decisions a layer takes, one row of the recording each.
+  std::size_t rounds_per_layer = 1;
+  /// Told now and then what share [0, 1] of the recordings is read.
+  std::function<void(double)> progress;
+};
+
+/// What a recording says before its data.
+struct RecordingHeader {
+  /// Numbers of the layers it holds, ascending; dense ones may be among them, without load.
+  std::vector<int> layer_ids;
+  /// All layers of the model, where the recording tells.
+  std::optional<std::size_t> hidden_layers;
+  /// Experts of a layer, where the recording tells; always given with loads.
+  std::optional<std::size_t> experts;
+  /// Experts a token chooses in a round; 0: there are no token paths.
+  std::size_t top_k = 0;
+  /// Index into layer_ids of each round of a token path [rounds].
+  std::vector<std::uint32_t> layer_of_round;
+  /// Loads come as windows of their own. With token paths beside them these are a sample of the traffic; without
+  /// windows the token paths are all of it.
+  bool has_loads = false;
+};
+
+/// What is known of the tokens that follow.
+struct SequenceLabel {
+  std::optional<std::uint32_t> window;
+  /// "prefill", "decode" or "mixed"; empty: not known.
+  std::string stage;
+  /// When it was recorded.
+  std::optional<double> seconds;
+};
+
+/// Receives recordings piece by piece, so that they need not fit into memory. A failure that it returns ends the
+/// reading and is handed on.
+class RecordingSink {
+ public:
+  virtual ~RecordingSink() = default;
+  /// Once for each recording, before its data; `path` is for messages.
+  virtual Status begin(const std::string& path, const RecordingHeader& header) = 0;
+  /// Loads of one window [layers, experts].
+  virtual Status loads(LoadWindow window) = 0;
+  virtual Status begin_sequence(const SequenceLabel& label) = 0;
+  /// Whole tokens of the present sequence [tokens, rounds, top_k], as TokenPaths::experts.
+  virtual Status tokens(std::span<const ExpertIndex> experts) = 0;
+  /// After the last piece of a recording.
+  virtual Status end() { return {}; }
+};
+
+/// Reads recordings in the order given, each recognised by its content (docs/reference/formats.md has the list).
+/// Per-rank files of one SGLang run count as one recording. Memory: bounded, whatever the size of the files.
+/// Fails with kInvalidInput; the message names file, field, value and remedy.
+[[nodiscard]] Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
+                                     RecordingSink& sink);
+
+/// The layer each of `rows` rows without numbers belongs to, none for a dense one: row i is hidden layer i, unless the
+/// options know the model and there are as many rows as MoE layers (times rounds). Fails with kInvalidInput, naming
+/// `where`, if the rows fit the model neither way.
+[[nodiscard]] Result<std::vector<std::optional<int>>> layers_of_rows(std::size_t rows, const ReadOptions& options,
+                                                                     const std::string& where);
+
+}  // namespace evenkeel
