@@ -13,13 +13,13 @@ constexpr std::uint64_t kTokensPerStepMax = 65'536;
 
 Result<ReplayWorker> ReplayWorker::create(Trace trace, const ReplayOptions& options, TimePoint now) {
   std::vector<std::size_t> sequences;
-  for (std::size_t i = options.rank; i < trace.sequences(); i += options.world) {
+  for (std::size_t i = options.rank; i < trace.parts(); i += options.world) {
     if (trace.paths.sequence_start[i] < trace.paths.sequence_start[i + 1]) sequences.push_back(i);
   }
   if (sequences.empty()) {
     return invalid_input(fmt::format(
         "--replay: the trace has {} sequences with token paths, none for rank {} of {}; give a trace with more",
-        trace.sequences(), options.rank, options.world));
+        trace.parts(), options.rank, options.world));
   }
   return ReplayWorker(std::move(trace), std::move(sequences), options, now);
 }

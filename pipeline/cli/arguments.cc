@@ -12,14 +12,23 @@
 namespace evenkeel {
 
 void InputArguments::add_to(CLI::App& command) {
-  command.add_option("TRACE", traces, "Recorded routing: native NPZ or SGLang's JSON counts; several are read as one")
+  command.add_option("TRACE", traces, "Recorded routing in any format of docs/reference/formats.md; several are read as one")
       ->required();
   add_setting(command, "--experts", experts,
               "Experts of a layer, where the trace does not tell; default: largest id + 1")
       ->check(CLI::Range(std::size_t{1}, kExpertsMax));
 }
 
-Trace InputArguments::read() const { return value_or_exit(read_traces(traces, {experts})); }
+ReadOptions InputArguments::read_options(Progress& progress) const {
+  ReadOptions options;
+  options.experts = experts;
+  options.progress = [&progress](double share) { progress.show_share("reading", share); };
+  return options;
+}
+
+Trace InputArguments::read(Progress& progress) const {
+  return value_or_exit(read_traces(traces, read_options(progress)));
+}
 
 void ClusterArguments::add_to(CLI::App& command) {
   command_ = &command;

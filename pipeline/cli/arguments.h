@@ -12,6 +12,7 @@
 #include "partition/model/cluster.h"
 #include "partition/model/result.h"
 #include "partition/place.h"
+#include "pipeline/cli/progress.h"
 #include "pipeline/flags/setting.h"
 #include "pipeline/trace/trace.h"
 
@@ -38,7 +39,9 @@ struct InputArguments {
   std::optional<std::size_t> experts;
 
   void add_to(CLI::App& command);
-  [[nodiscard]] Trace read() const;
+  /// How the traces are read; `progress` shows a bar meanwhile and must outlive the reading.
+  [[nodiscard]] ReadOptions read_options(Progress& progress) const;
+  [[nodiscard]] Trace read(Progress& progress) const;
 };
 
 /// --cluster, or --gpus and --nodes.

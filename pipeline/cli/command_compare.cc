@@ -95,8 +95,7 @@ void run(const CompareArguments& arguments) {
   const std::vector<Strategy> strategies = parse_strategies(arguments.strategies);
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  progress.show("reading");
-  const Trace trace = arguments.input.read();
+  const Trace trace = arguments.input.read(progress);
   const Split split = value_or_exit(hold_out(trace, arguments.holdout, arguments.holdout_seed));
   // Infeasible for every strategy alike, so said before any solves.
   static_cast<void>(

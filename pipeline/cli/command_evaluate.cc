@@ -5,6 +5,7 @@
 
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
@@ -22,7 +23,8 @@ struct EvaluateArguments {
 
 void run(const EvaluateArguments& arguments) {
   const Cluster cluster = arguments.cluster.read();
-  const Trace trace = arguments.input.read();
+  Progress progress;
+  const Trace trace = arguments.input.read(progress);
   const RoutingProfile profile = profile_of(trace);
   std::vector<Placement> placements;
   for (const auto& path : arguments.placements) {
@@ -40,7 +42,7 @@ void run(const EvaluateArguments& arguments) {
   }
   if (arguments.json) {
     const auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), nullptr);
-    ok_or_exit(write_output("-", json_text(scores_json(options, trace.sequences(), 0, rows))));
+    ok_or_exit(write_output("-", json_text(scores_json(options, trace.parts(), 0, rows))));
   } else {
     ok_or_exit(write_output("-", scores_table(rows)));
   }

@@ -30,8 +30,7 @@ void run(const PartitionArguments& arguments) {
   const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  progress.show("reading");
-  const Trace trace = arguments.input.read();
+  const Trace trace = arguments.input.read(progress);
   const RoutingProfile profile = profile_of(trace);
   const bool is_for_engine = placement_format(arguments.format) != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);

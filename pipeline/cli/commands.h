@@ -5,6 +5,7 @@
 namespace evenkeel {
 
 /// Each adds one command to the program: its options, examples and what it runs. Commands throw CommandError.
+void add_profile_command(CLI::App& program);
 void add_partition_command(CLI::App& program);
 void add_compare_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);

@@ -27,7 +27,7 @@ void exit_on_signals() {
   std::thread([signals] {
     int signal = 0;
     sigwait(&signals, &signal);
-    evenkeel::exit_between_outputs(kExitInterrupted);
+    evenkeel::exit_and_remove_outputs(kExitInterrupted);
   }).detach();
 }
 
@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   program.set_version_flag("--version", EVENKEEL_VERSION);
   program.require_subcommand(1);
   program.failure_message(CLI::FailureMessage::simple);
+  evenkeel::add_profile_command(program);
   evenkeel::add_partition_command(program);
   evenkeel::add_compare_command(program);
   evenkeel::add_evaluate_command(program);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <string_view>
 
 namespace evenkeel {
@@ -14,9 +15,12 @@ class Progress {
 
   /// Replaces the line.
   void show(std::string_view text);
+  /// Replaces the line by a bar of how much is done, a share in [0, 1]; at most ten times a second.
+  void show_share(std::string_view text, double share);
 
  private:
   bool is_terminal_;
+  std::chrono::steady_clock::time_point next_bar_;
 };
 
 }  // namespace evenkeel

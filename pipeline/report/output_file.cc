@@ -9,22 +9,26 @@
 #include <cstdio>
 #include <cstring>
 #include <mutex>
-#include <string>
+#include <set>
+#include <utility>
 
 namespace evenkeel {
 namespace {
 
-/// Held while a file beside the output exists.
-std::mutex& output_mutex() {
-  static std::mutex mutex;
-  return mutex;
+/// Files beside outputs that are not in their place yet.
+struct Unfinished {
+  std::mutex mutex;
+  std::set<std::string> temporaries;
+};
+
+Unfinished& unfinished() {
+  static Unfinished all;
+  return all;
 }
 
-Status write_failure(const std::filesystem::path& path, const std::string& temporary) {
-  const int code = errno;
-  if (!temporary.empty()) ::unlink(temporary.c_str());
-  return failure(
-      fmt::format("{}: it cannot be written ({}); check the folder and its space", path.string(), std::strerror(code)));
+tl::unexpected<Error> write_failure(const std::filesystem::path& path) {
+  return failure(fmt::format("{}: it cannot be written ({}); check the folder and its space", path.string(),
+                             std::strerror(errno)));
 }
 
 bool write_all(int file, std::string_view content) {
@@ -37,42 +41,100 @@ bool write_all(int file, std::string_view content) {
   return true;
 }
 
+bool is_pipe_or_device(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error);
+}
+
+Status write_in_place(const std::filesystem::path& path, std::string_view content) {
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return write_failure(path);
+  const bool is_written = write_all(file, content);
+  ::close(file);
+  if (!is_written) return write_failure(path);
+  return {};
+}
+
 }  // namespace
+
+OutputFile::OutputFile(std::filesystem::path path, std::string target, std::string temporary, int file)
+    : path_(std::move(path)), target_(std::move(target)), temporary_(std::move(temporary)), file_(file) {}
+
+OutputFile::OutputFile(OutputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      target_(std::move(other.target_)),
+      temporary_(std::move(other.temporary_)),
+      file_(std::exchange(other.file_, -1)) {}
+
+OutputFile::~OutputFile() {
+  if (file_ >= 0) discard();
+}
+
+void OutputFile::discard() {
+  ::close(std::exchange(file_, -1));
+  const std::lock_guard lock(unfinished().mutex);
+  ::unlink(temporary_.c_str());
+  unfinished().temporaries.erase(temporary_);
+}
+
+Result<OutputFile> OutputFile::create(const std::filesystem::path& path) {
+  if (path == "-" || is_pipe_or_device(path)) {
+    return failure(
+        fmt::format("{}: this output cannot go to a pipe, folder or device; give the path of a file", path.string()));
+  }
+  std::error_code error;
+  const std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
+  if (error)
+    return failure(fmt::format("{}: it cannot be written ({}); check the path", path.string(), error.message()));
+  std::string temporary = target.string() + ".XXXXXX";
+  const std::lock_guard lock(unfinished().mutex);
+  const int file = ::mkstemp(temporary.data());
+  if (file < 0) return write_failure(path);
+  unfinished().temporaries.insert(temporary);
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  ::fchmod(file, 0666 & ~mask);
+  return OutputFile(path, target.string(), std::move(temporary), file);
+}
+
+Status OutputFile::write_at(std::size_t offset, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const ssize_t written = ::pwrite(file_, data.data(), data.size(), static_cast<off_t>(offset));
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) return write_failure(path_);
+    offset += static_cast<std::size_t>(written);
+    data = data.subspan(static_cast<std::size_t>(written));
+  }
+  return {};
+}
+
+Status OutputFile::commit() {
+  if (::fsync(file_) != 0) return write_failure(path_);
+  {
+    const std::lock_guard lock(unfinished().mutex);
+    if (::rename(temporary_.c_str(), target_.c_str()) != 0) return write_failure(path_);
+    unfinished().temporaries.erase(temporary_);
+  }
+  ::close(std::exchange(file_, -1));
+  return {};
+}
 
 Status write_output(const std::filesystem::path& path, std::string_view content) {
   if (path == "-") {
     std::fflush(stdout);
-    if (!write_all(STDOUT_FILENO, content)) return write_failure(path, "");
+    if (!write_all(STDOUT_FILENO, content)) return write_failure(path);
     return {};
   }
-  std::error_code error;
-  if (std::filesystem::exists(path, error) && !std::filesystem::is_regular_file(path, error)) {
-    // A device or pipe cannot be replaced by a rename.
-    const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-    if (file < 0) return write_failure(path, "");
-    const bool is_written = write_all(file, content);
-    ::close(file);
-    if (!is_written) return write_failure(path, "");
-    return {};
-  }
-  const std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
-  if (error)
-    return failure(fmt::format("{}: it cannot be written ({}); check the path", path.string(), error.message()));
-  const std::lock_guard lock(output_mutex());
-  std::string temporary = target.string() + ".XXXXXX";
-  const int file = ::mkstemp(temporary.data());
-  if (file < 0) return write_failure(path, "");
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  ::fchmod(file, 0666 & ~mask);
-  const bool is_written = write_all(file, content) && ::fsync(file) == 0;
-  if (::close(file) != 0 || !is_written) return write_failure(path, temporary);
-  if (::rename(temporary.c_str(), target.c_str()) != 0) return write_failure(path, temporary);
-  return {};
+  if (is_pipe_or_device(path)) return write_in_place(path, content);
+  EVENKEEL_TRY(file, OutputFile::create(path));
+  EVENKEEL_TRY_STATUS(file.write_at(0, std::as_bytes(std::span(content))));
+  return file.commit();
 }
 
-void exit_between_outputs(int code) {
-  output_mutex().lock();
+void exit_and_remove_outputs(int code) {
+  Unfinished& all = unfinished();
+  all.mutex.lock();
+  for (const std::string& temporary : all.temporaries) ::unlink(temporary.c_str());
   ::_exit(code);
 }
 

@@ -2,7 +2,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -20,22 +19,28 @@ class ChoiceRows {
   /// `where` names file and field in messages, as in "t.npz: ids".
   ChoiceRows(std::string where, std::size_t rounds, std::size_t top_k, const ReadOptions& options);
 
-  /// Appends rows [rows, top_k] of ids, the first of which is row `first_row` of the recording (token * rounds + round).
-  /// T is any integer type of 1, 2, 4 or 8 bytes. Fails with kInvalidInput, naming token, round and choice.
+  /// Appends rows [rows, top_k] of ids, the first of which is row `first_row` of the recording (token * rounds +
+  /// round). T is any integer type of 1, 2, 4 or 8 bytes. Fails with kInvalidInput, naming token, round and choice.
   template <class T>
   [[nodiscard]] Status append(std::span<const T> ids, std::size_t first_row, std::vector<ExpertIndex>& out);
 
-  /// Largest expert so far.
-  [[nodiscard]] ExpertIndex largest() const { return largest_; }
-
  private:
+  /// Rows are checked in blocks that stay in the first-level cache.
+  static constexpr std::size_t kBlockIds = 4096;
+
+  template <class T>
+  Status append_row(std::span<const T> row, std::size_t row_number, std::vector<ExpertIndex>& out) const;
+  /// Whether any row of whole rows names a value twice.
+  bool has_repeat(std::span<const ExpertIndex> rows) const;
+
   std::string where_;
   std::size_t rounds_;
   std::size_t top_k_;
   /// First id that is a null expert, and the first beyond them.
-  std::int64_t first_null_;
-  std::int64_t end_;
-  ExpertIndex largest_ = 0;
+  std::uint64_t first_null_;
+  std::uint64_t end_;
+  /// For each distance d up to top_k - 1, all ones where an id and the one d further on are of one row [top_k, block].
+  std::vector<std::vector<ExpertIndex>> same_row_;
 };
 
 }  // namespace evenkeel

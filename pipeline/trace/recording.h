@@ -17,17 +17,17 @@ namespace evenkeel {
 /// How a recording is to be read; what it does not say itself.
 struct ReadOptions {
   /// Experts of a layer; absent: as the recording says, or the largest id seen + 1.
-  std::optional<std::size_t> experts;
+  std::optional<std::size_t> experts = {};
   /// Zero-compute experts that follow the real ones: ids experts .. experts + null_experts - 1 are "no expert".
   std::size_t null_experts = 0;
   /// Numbers of the model's MoE layers, ascending; empty: not known.
-  std::vector<int> moe_layer_ids;
+  std::vector<int> moe_layer_ids = {};
   /// All layers of the model, dense ones included.
-  std::optional<std::size_t> hidden_layers;
+  std::optional<std::size_t> hidden_layers = {};
   /// Routing decisions a layer takes, one row of the recording each.
   std::size_t rounds_per_layer = 1;
   /// Told now and then what share [0, 1] of the recordings is read.
-  std::function<void(double)> progress;
+  std::function<void(double)> progress = {};
 };
 
 /// What a recording says before its data.
@@ -45,10 +45,13 @@ struct RecordingHeader {
   /// Loads come as windows of their own. With token paths beside them these are a sample of the traffic; without
   /// windows the token paths are all of it.
   bool has_loads = false;
+  /// One token in so many is among the token paths; a power of two, above 1 only beside loads.
+  std::uint64_t paths_one_in = 1;
 };
 
 /// What is known of the tokens that follow.
 struct SequenceLabel {
+  /// Number of the window; beside loads, which of them (from 0, in the order they came).
   std::optional<std::uint32_t> window;
   /// "prefill", "decode" or "mixed"; empty: not known.
   std::string stage;
@@ -77,6 +80,10 @@ class RecordingSink {
 /// Fails with kInvalidInput; the message names file, field, value and remedy.
 [[nodiscard]] Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
                                      RecordingSink& sink);
+
+/// Fails with kInvalidInput, naming both paths, where two recordings cannot be of one model or are not of one kind.
+[[nodiscard]] Status check_same_model(const RecordingHeader& first, const RecordingHeader& next,
+                                      const std::string& first_path, const std::string& path);
 
 /// The layer each of `rows` rows without numbers belongs to, none for a dense one: row i is hidden layer i, unless the
 /// options know the model and there are as many rows as MoE layers (times rounds). Fails with kInvalidInput, naming

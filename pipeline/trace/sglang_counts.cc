@@ -69,7 +69,7 @@ Result<std::vector<Grid<std::uint64_t>>> steps_of(const json& document, const st
 
 }  // namespace
 
-Result<Trace> read_sglang_counts(const std::filesystem::path& file, const ReadOptions& options) {
+Status read_sglang_counts(const std::filesystem::path& file, const ReadOptions& options, RecordingSink& sink) {
   const std::string path = file.string();
   EVENKEEL_TRY(document, read_json(file));
   if (!document.is_object() || !document.contains("logical_count")) {
@@ -77,17 +77,19 @@ Result<Trace> read_sglang_counts(const std::filesystem::path& file, const ReadOp
         fmt::format("{}: it has no key logical_count; give a native NPZ trace or SGLang's recorded counts", path));
   }
   EVENKEEL_TRY(steps, steps_of(document, path));
-  Trace trace;
-  trace.shape.experts = steps[0].cols();
-  if (options.experts && *options.experts != trace.shape.experts) {
+  RecordingHeader header;
+  header.experts = steps[0].cols();
+  if (options.experts && options.experts != header.experts) {
     return invalid_input(fmt::format("{}: it counts {} experts but --experts is {}; make them agree", path,
-                                     trace.shape.experts, *options.experts));
+                                     *header.experts, *options.experts));
   }
-  trace.shape.hidden_layers = steps[0].rows();
-  trace.shape.layer_ids.resize(steps[0].rows());
-  std::iota(trace.shape.layer_ids.begin(), trace.shape.layer_ids.end(), 0);
-  for (auto& step : steps) trace.load_windows.push_back({std::move(step), "mixed"});
-  return trace;
+  header.has_loads = true;
+  header.hidden_layers = steps[0].rows();
+  header.layer_ids.resize(steps[0].rows());
+  std::iota(header.layer_ids.begin(), header.layer_ids.end(), 0);
+  EVENKEEL_TRY_STATUS(sink.begin(path, header));
+  for (auto& step : steps) EVENKEEL_TRY_STATUS(sink.loads({std::move(step), "mixed"}));
+  return sink.end();
 }
 
 }  // namespace evenkeel

@@ -2,13 +2,14 @@
 
 #include <filesystem>
 
-#include "pipeline/trace/trace.h"
+#include "pipeline/trace/recording.h"
 
 namespace evenkeel {
 
 /// Reads SGLang's JSON form of expert counts, `{"logical_count": [layers][experts]}` or `[steps][layers][experts]`,
 /// rows for all hidden layers. Each step is a window; dense layers are among the rows.
 /// Fails with kInvalidInput.
-[[nodiscard]] Result<Trace> read_sglang_counts(const std::filesystem::path& path, const ReadOptions& options);
+[[nodiscard]] Status read_sglang_counts(const std::filesystem::path& path, const ReadOptions& options,
+                                        RecordingSink& sink);
 
 }  // namespace evenkeel

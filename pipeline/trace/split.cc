@@ -13,7 +13,7 @@ namespace evenkeel {
 Result<Split> hold_out(const Trace& trace, double share, std::optional<std::uint64_t> seed) {
   if (!(share >= 0 && share < 1))
     return invalid_input(fmt::format("holdout is {}; give a share from 0 to below 1", share));
-  const std::size_t sequences = trace.sequences();
+  const std::size_t sequences = trace.parts();
   std::vector<std::size_t> order(sequences);
   std::iota(order.begin(), order.end(), std::size_t{0});
   if (seed) std::ranges::stable_sort(order, {}, [&](std::size_t sequence) { return splitmix64(*seed ^ sequence); });
@@ -25,7 +25,7 @@ Result<Split> hold_out(const Trace& trace, double share, std::optional<std::uint
   std::ranges::sort(split.fit);
   std::ranges::sort(split.score);
   if (share > 0 && (split.fit.empty() || split.score.empty())) {
-    const char* const unit = trace.paths.empty() ? "windows of loads" : "sequences";
+    const char* const unit = trace.load_windows.empty() ? "sequences" : "windows of loads";
     return invalid_input(
         fmt::format("holdout {} leaves a part of the {} {} empty; give a trace with more of them or drop --holdout",
                     share, sequences, unit));

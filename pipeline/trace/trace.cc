@@ -3,75 +3,107 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <fstream>
 #include <numeric>
-
-#include "partition/model/check.h"
-#include "pipeline/trace/json_file.h"
-#include "pipeline/trace/npz_trace.h"
-#include "pipeline/trace/sglang_counts.h"
 
 namespace evenkeel {
 namespace {
 
-Status check_same_model(const Trace& first, const Trace& next, const std::string& first_path, const std::string& path) {
-  if (first.paths.empty() != next.paths.empty()) {
-    return invalid_input(fmt::format("{}: it has {} but {} has {}; give recordings of one kind", path,
-                                     next.paths.empty() ? "loads only" : "token paths", first_path,
-                                     first.paths.empty() ? "loads only" : "token paths"));
-  }
-  if (first.paths.empty() && first.shape.experts != next.shape.experts) {
-    return invalid_input(fmt::format("{}: it counts {} experts but {} counts {}; give recordings of one model", path,
-                                     next.shape.experts, first_path, first.shape.experts));
-  }
-  if (first.shape.layer_ids != next.shape.layer_ids || first.paths.layer_of_round != next.paths.layer_of_round ||
-      first.paths.top_k != next.paths.top_k) {
-    return invalid_input(
-        fmt::format("{}: its layers or top-k differ from {}; give recordings of one model", path, first_path));
-  }
-  return {};
-}
+/// Above this a trace is to be made a profile first, which is read in pieces.
+constexpr std::size_t kPathBytesMax = std::size_t{2} << 30;
+constexpr std::size_t kLoadBytesMax = std::size_t{2} << 30;
 
-void append(const Trace& next, Trace& all) {
-  const std::size_t tokens = all.paths.tokens();
-  const std::uint32_t windows =
-      all.window_of_sequence.empty()
-          ? 0
-          : *std::max_element(all.window_of_sequence.begin(), all.window_of_sequence.end()) + 1;
-  all.shape.experts = std::max(all.shape.experts, next.shape.experts);
-  if (!all.paths.empty() && all.window_of_sequence.size() == all.sequences() &&
-      next.window_of_sequence.size() == next.sequences()) {
-    for (const std::uint32_t window : next.window_of_sequence) all.window_of_sequence.push_back(windows + window);
-  } else {
-    all.window_of_sequence.clear();
+/// Keeps all of it.
+class TraceCollector : public RecordingSink {
+ public:
+  Status begin(const std::string& path, const RecordingHeader& header) override {
+    path_ = path;
+    if (first_path_.empty()) {
+      first_path_ = path;
+      first_ = header;
+      trace_.shape.layer_ids = header.layer_ids;
+      trace_.paths.top_k = header.top_k;
+      if (header.top_k > 0) trace_.paths.layer_of_round = header.layer_of_round;
+      trace_.paths_one_in = header.paths_one_in;
+    }
+    EVENKEEL_TRY_STATUS(check_same_model(first_, header, first_path_, path));
+    if (first_.paths_one_in != header.paths_one_in) {
+      return invalid_input(
+          fmt::format("{}: it samples one token in {} but {} one in {}; merge them with evenkeel profile", path,
+                      header.paths_one_in, first_path_, first_.paths_one_in));
+    }
+    if (!trace_.shape.hidden_layers) trace_.shape.hidden_layers = header.hidden_layers;
+    trace_.shape.experts = std::max(trace_.shape.experts, header.experts.value_or(0));
+    are_experts_stated_ = are_experts_stated_ && header.experts.has_value();
+    first_window_ = next_window_;
+    if (header.has_loads) first_window_ = static_cast<std::uint32_t>(trace_.load_windows.size());
+    return {};
   }
-  if (all.stage_of_sequence.empty() != next.stage_of_sequence.empty()) {
-    all.stage_of_sequence.resize(all.sequences(), "mixed");
-  }
-  all.stage_of_sequence.insert(all.stage_of_sequence.end(), next.stage_of_sequence.begin(),
-                               next.stage_of_sequence.end());
-  all.paths.experts.insert(all.paths.experts.end(), next.paths.experts.begin(), next.paths.experts.end());
-  for (std::size_t i = 1; i < next.paths.sequence_start.size(); ++i) {
-    all.paths.sequence_start.push_back(tokens + next.paths.sequence_start[i]);
-  }
-  if (!all.stage_of_sequence.empty()) all.stage_of_sequence.resize(all.sequences(), "mixed");
-  all.load_windows.insert(all.load_windows.end(), next.load_windows.begin(), next.load_windows.end());
-}
 
-/// One file as it is, dense layers included.
-Result<Trace> read_recording(const std::filesystem::path& path, const ReadOptions& options) {
-  EVENKEEL_TRY_STATUS(check_regular_file(path));
-  std::ifstream in(path, std::ios::binary);
-  std::array<char, 4096> head{};
-  in.read(head.data(), head.size());
-  const std::string_view start(head.data(), static_cast<std::size_t>(in.gcount()));
-  if (start.starts_with("PK")) return read_npz_trace(path, options);
-  const std::size_t first = start.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && start[first] == '{') return read_sglang_counts(path, options);
-  return invalid_input(fmt::format("{}: its content is {}; give a native NPZ trace or SGLang's JSON counts",
-                                   path.string(), start.empty() ? "empty" : "of no known trace format"));
-}
+  Status loads(LoadWindow window) override {
+    load_bytes_ += window.load_tokens.cells().size_bytes();
+    if (load_bytes_ > kLoadBytesMax) {
+      return invalid_input(
+          fmt::format("{}: its windows of loads need more than {} GiB; merge windows with evenkeel profile "
+                      "--window-sequences first",
+                      path_, kLoadBytesMax >> 30));
+    }
+    trace_.load_windows.push_back(std::move(window));
+    return {};
+  }
+
+  Status begin_sequence(const SequenceLabel& label) override {
+    trace_.paths.sequence_start.push_back(trace_.paths.tokens());
+    has_window_.push_back(label.window.has_value() || first_.has_loads);
+    const std::uint32_t window = first_window_ + label.window.value_or(0);
+    trace_.window_of_sequence.push_back(window);
+    next_window_ = std::max(next_window_, window + 1);
+    is_staged_ = is_staged_ || !label.stage.empty();
+    trace_.stage_of_sequence.push_back(label.stage.empty() ? "mixed" : label.stage);
+    return {};
+  }
+
+  Status tokens(std::span<const ExpertIndex> experts) override {
+    auto& all = trace_.paths.experts;
+    if ((all.size() + experts.size()) * sizeof(ExpertIndex) > kPathBytesMax) {
+      return invalid_input(fmt::format(
+          "{}: its token paths need more than {} GiB; make a profile with evenkeel profile first and give that", path_,
+          kPathBytesMax >> 30));
+    }
+    all.insert(all.end(), experts.begin(), experts.end());
+    return {};
+  }
+
+  Result<Trace> finish() {
+    if (!are_experts_stated_) trace_.shape.experts = std::max(trace_.shape.experts, largest_expert() + 1);
+    if (first_.top_k > 0) trace_.paths.sequence_start.push_back(trace_.paths.tokens());
+    // A window of some sequences only would be none of all.
+    if (std::ranges::find(has_window_, false) != has_window_.end()) trace_.window_of_sequence.clear();
+    if (!is_staged_) trace_.stage_of_sequence.clear();
+    EVENKEEL_TRY_STATUS(drop_dense_layers(trace_, first_path_));
+    return std::move(trace_);
+  }
+
+ private:
+  [[nodiscard]] std::size_t largest_expert() const {
+    std::size_t largest = 0;
+    for (const ExpertIndex expert : trace_.paths.experts) {
+      if (expert != kNoExpert) largest = std::max<std::size_t>(largest, expert);
+    }
+    return largest;
+  }
+
+  Trace trace_;
+  RecordingHeader first_;
+  std::string first_path_;
+  std::string path_;
+  std::size_t load_bytes_ = 0;
+  /// Numbers of a recording's windows count from here.
+  std::uint32_t first_window_ = 0;
+  std::uint32_t next_window_ = 0;
+  std::vector<bool> has_window_;
+  bool is_staged_ = false;
+  bool are_experts_stated_ = true;
+};
 
 std::vector<bool> loaded_layers(const Trace& trace) {
   std::vector<bool> is_loaded(trace.shape.layers(), false);
@@ -105,10 +137,36 @@ void drop_rounds(const std::vector<bool>& stays, const std::vector<std::uint32_t
   paths = std::move(kept);
 }
 
-/// A layer without load in any window is dense: it has no row in a placement.
-void drop_dense_layers(Trace& trace) {
+/// The sequences' tokens one after the other.
+TokenPaths paths_of(const TokenPaths& all, const std::vector<std::size_t>& sequences) {
+  TokenPaths paths{all.top_k, all.layer_of_round, {}, {0}};
+  const std::size_t token_size = all.rounds() * all.top_k;
+  for (const std::size_t sequence : sequences) {
+    const auto begin = all.experts.begin() + static_cast<std::ptrdiff_t>(all.sequence_start[sequence] * token_size);
+    const auto end = all.experts.begin() + static_cast<std::ptrdiff_t>(all.sequence_start[sequence + 1] * token_size);
+    paths.experts.insert(paths.experts.end(), begin, end);
+    paths.sequence_start.push_back(paths.experts.size() / token_size);
+  }
+  return paths;
+}
+
+/// Token paths that were sampled in the windows (ascending).
+TokenPaths paths_in_windows(const Trace& trace, const std::vector<std::size_t>& windows) {
+  std::vector<std::size_t> sequences;
+  for (std::size_t sequence = 0; sequence < trace.paths.sequences(); ++sequence) {
+    if (std::ranges::binary_search(windows, trace.window_of_sequence[sequence])) sequences.push_back(sequence);
+  }
+  return paths_of(trace.paths, sequences);
+}
+
+}  // namespace
+
+Status drop_dense_layers(Trace& trace, const std::string& path) {
   const std::vector<bool> stays = loaded_layers(trace);
-  if (std::ranges::find(stays, false) == stays.end()) return;
+  if (std::ranges::find(stays, true) == stays.end()) {
+    return invalid_input(fmt::format("{}: no layer has any load; record some traffic first", path));
+  }
+  if (std::ranges::find(stays, false) == stays.end()) return {};
   std::vector<std::uint32_t> new_row(stays.size(), 0);
   std::vector<int> layer_ids;
   for (std::size_t layer = 0; layer < stays.size(); ++layer) {
@@ -126,57 +184,40 @@ void drop_dense_layers(Trace& trace) {
   if (!trace.shape.hidden_layers)
     trace.shape.hidden_layers = static_cast<std::size_t>(trace.shape.layer_ids.back()) + 1;
   trace.shape.layer_ids = std::move(layer_ids);
+  return {};
 }
-
-}  // namespace
 
 Result<Trace> read_trace(const std::filesystem::path& path, const ReadOptions& options) {
   return read_traces({path}, options);
 }
 
 Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths, const ReadOptions& options) {
-  EVENKEEL_CHECK(!paths.empty(), "the command line asks for at least one trace");
-  EVENKEEL_TRY(all, read_recording(paths.front(), options));
-  for (std::size_t i = 1; i < paths.size(); ++i) {
-    EVENKEEL_TRY(next, read_recording(paths[i], options));
-    EVENKEEL_TRY_STATUS(check_same_model(all, next, paths.front().string(), paths[i].string()));
-    append(next, all);
-  }
-  drop_dense_layers(all);
-  if (all.shape.layer_ids.empty()) {
-    return invalid_input(fmt::format("{}: no layer has any load; record some traffic first", paths.front().string()));
-  }
-  return std::move(all);
+  TraceCollector collector;
+  EVENKEEL_TRY_STATUS(read_recordings(paths, options, collector));
+  return collector.finish();
 }
 
-RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& sequences) {
-  if (trace.paths.empty()) {
-    RoutingProfile loads{trace.shape, {}, {}};
-    for (const std::size_t window : sequences) loads.windows.push_back(trace.load_windows[window]);
-    return loads;
+RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts) {
+  RoutingProfile profile{trace.shape, {}, {}};
+  if (!trace.load_windows.empty()) {
+    for (const std::size_t window : parts) profile.windows.push_back(trace.load_windows[window]);
+    if (!trace.paths.empty()) profile.paths = paths_in_windows(trace, parts);
+    return profile;
   }
-  const TokenPaths& all = trace.paths;
-  TokenPaths paths{all.top_k, all.layer_of_round, {}, {0}};
+  profile.paths = paths_of(trace.paths, parts);
+  const TokenPaths& paths = profile.paths;
   Grid<std::uint64_t> load(trace.shape.layers(), trace.shape.experts);
-  const std::size_t token_size = all.rounds() * all.top_k;
-  for (const std::size_t sequence : sequences) {
-    const auto begin = all.experts.begin() + static_cast<std::ptrdiff_t>(all.sequence_start[sequence] * token_size);
-    const auto end = all.experts.begin() + static_cast<std::ptrdiff_t>(all.sequence_start[sequence + 1] * token_size);
-    paths.experts.insert(paths.experts.end(), begin, end);
-    paths.sequence_start.push_back(paths.experts.size() / token_size);
-  }
   for (std::size_t i = 0; i < paths.experts.size(); ++i) {
     if (const ExpertIndex expert = paths.experts[i]; expert != kNoExpert) {
       ++load(paths.layer_of_round[i / paths.top_k % paths.rounds()], expert);
     }
   }
-  RoutingProfile profile{trace.shape, {}, std::move(paths)};
   profile.windows.push_back({std::move(load), "mixed"});
   return profile;
 }
 
 RoutingProfile profile_of(const Trace& trace) {
-  std::vector<std::size_t> every(trace.sequences());
+  std::vector<std::size_t> every(trace.parts());
   std::iota(every.begin(), every.end(), std::size_t{0});
   return profile_of(trace, every);
 }

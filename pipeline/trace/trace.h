@@ -9,41 +9,44 @@
 
 #include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
+#include "pipeline/trace/recording.h"
 
 namespace evenkeel {
 
-/// A recording of routing decisions as it was read: token paths with a label a sequence, or loads alone.
+/// A recording of routing decisions in memory: token paths with a label a sequence; or windows of loads, with or
+/// without a sample of token paths.
 struct Trace {
   ModelShape shape;
-  /// Every token of the recording; empty for loads-only input.
+  /// Every token of the recording, or beside loads a sample of them; empty for loads-only input.
   TokenPaths paths;
-  /// Window of each sequence [sequences]; empty where the input has none.
+  /// Window of each sequence [sequences], beside loads an index into them; empty where the input has none.
   std::vector<std::uint32_t> window_of_sequence;
   /// Stage of each sequence [sequences], "prefill", "decode" or "mixed"; empty where the input has none.
   std::vector<std::string> stage_of_sequence;
-  /// Loads-only input: one entry a window. Empty where there are token paths (loads derive from them).
+  /// Loads, one entry a window. Empty where the token paths are all of the traffic (loads derive from them).
   std::vector<LoadWindow> load_windows;
+  /// One token in so many is among the token paths.
+  std::uint64_t paths_one_in = 1;
 
-  /// What a hold-out splits: sequences, or windows where there are loads alone.
-  [[nodiscard]] std::size_t sequences() const { return paths.empty() ? load_windows.size() : paths.sequences(); }
+  /// What a hold-out splits: sequences, or windows where there are loads.
+  [[nodiscard]] std::size_t parts() const { return load_windows.empty() ? paths.sequences() : load_windows.size(); }
 };
 
-struct ReadOptions {
-  /// Experts of a layer, for traces that do not state it; absent: the largest id seen + 1.
-  std::optional<std::size_t> experts;
-};
-
-/// Reads one recording, recognised by content: native NPZ, or SGLang's JSON counts.
-/// Fails with kInvalidInput; the message names file, field, value and remedy.
+/// Reads one recording (read_recordings()) into memory. Fails with kInvalidInput, also where its token paths need more
+/// than 2 GiB.
 [[nodiscard]] Result<Trace> read_trace(const std::filesystem::path& path, const ReadOptions& options = {});
 
 /// Several recordings of one model as one, in the order given. Fails with kInvalidInput where shapes differ.
 [[nodiscard]] Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths,
                                         const ReadOptions& options = {});
 
-/// Adds up the given sequences (ascending numbers) into a routing profile of one window, with their token paths; of a
-/// loads-only trace the given windows as they are.
-[[nodiscard]] RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& sequences);
+/// Leaves out layers without load in any window, which are dense: they have no row in a placement. Fails with
+/// kInvalidInput, naming `path`, where no layer has any.
+[[nodiscard]] Status drop_dense_layers(Trace& trace, const std::string& path);
+
+/// The given parts (ascending numbers) as a routing profile: sequences are added up into one window, with their token
+/// paths; windows stay as they are, with the token paths sampled in them.
+[[nodiscard]] RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts);
 /// As above, of the whole trace.
 [[nodiscard]] RoutingProfile profile_of(const Trace& trace);
 

@@ -27,7 +27,7 @@ TEST(Trace, reads_the_bundled_day) {
   EXPECT_EQ(trace->shape.experts, 64U);
   EXPECT_EQ(trace->paths.top_k, 6U);
   EXPECT_EQ(trace->paths.tokens(), 72606U);
-  EXPECT_EQ(trace->sequences(), 560U);
+  EXPECT_EQ(trace->parts(), 560U);
   EXPECT_EQ(trace->window_of_sequence.back(), 39U);
   const auto profile = profile_of(*trace);
   const auto load = profile.total_load();
@@ -69,7 +69,7 @@ TEST(Trace, joins_several_recordings_of_one_model) {
   const auto both = read_traces({bundled("domain-c.npz"), bundled("domain-html.npz")});
   ASSERT_TRUE(both);
   EXPECT_EQ(both->paths.tokens(), 2 * 8192U);
-  EXPECT_EQ(both->sequences(), 64U);
+  EXPECT_EQ(both->parts(), 64U);
   const TemporaryFolder folder;
   const auto counts = folder.write("c.json", R"({"logical_count": [[1,2]]})");
   EXPECT_FALSE(read_traces({bundled("domain-c.npz"), counts}));

@@ -1,0 +1,89 @@
+#include "pipeline/trace/recording.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+#include "partition/model/check.h"
+#include "pipeline/trace/json_file.h"
+#include "pipeline/trace/npz_recording.h"
+#include "pipeline/trace/sglang_counts.h"
+
+namespace evenkeel {
+namespace {
+
+Status read_recording(const std::filesystem::path& path, const ReadOptions& options, RecordingSink& sink) {
+  EVENKEEL_TRY_STATUS(check_regular_file(path));
+  std::ifstream in(path, std::ios::binary);
+  std::array<char, 4096> head{};
+  in.read(head.data(), head.size());
+  const std::string_view start(head.data(), static_cast<std::size_t>(in.gcount()));
+  if (start.starts_with("PK")) return read_npz_recording(path, options, sink);
+  const std::size_t first = start.find_first_not_of(" \t\r\n");
+  if (first != std::string_view::npos && start[first] == '{') return read_sglang_counts(path, options, sink);
+  return invalid_input(
+      fmt::format("{}: its content is {}; give a recording in one of the formats of evenkeel profile "
+                  "--help",
+                  path.string(), start.empty() ? "empty" : "of no known trace format"));
+}
+
+}  // namespace
+
+Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
+                       RecordingSink& sink) {
+  EVENKEEL_CHECK(!paths.empty(), "the command line asks for at least one trace");
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    ReadOptions of_file = options;
+    if (options.progress) {
+      of_file.progress = [&](double share) {
+        options.progress((static_cast<double>(i) + share) / static_cast<double>(paths.size()));
+      };
+    }
+    EVENKEEL_TRY_STATUS(read_recording(paths[i], of_file, sink));
+  }
+  return {};
+}
+
+Status check_same_model(const RecordingHeader& first, const RecordingHeader& next, const std::string& first_path,
+                        const std::string& path) {
+  const auto kind = [](const RecordingHeader& header) {
+    return header.has_loads ? header.top_k > 0 ? "loads and a sample of token paths" : "loads only" : "token paths";
+  };
+  if (first.has_loads != next.has_loads || (first.top_k == 0) != (next.top_k == 0)) {
+    return invalid_input(fmt::format("{}: it has {} but {} has {}; give recordings of one kind", path, kind(next),
+                                     first_path, kind(first)));
+  }
+  if (first.has_loads && first.experts != next.experts) {
+    return invalid_input(fmt::format("{}: it counts {} experts but {} counts {}; give recordings of one model", path,
+                                     *next.experts, first_path, *first.experts));
+  }
+  if (first.layer_ids != next.layer_ids || first.layer_of_round != next.layer_of_round || first.top_k != next.top_k) {
+    return invalid_input(
+        fmt::format("{}: its layers or top-k differ from {}; give recordings of one model", path, first_path));
+  }
+  return {};
+}
+
+Result<std::vector<std::optional<int>>> layers_of_rows(std::size_t rows, const ReadOptions& options,
+                                                       const std::string& where) {
+  std::vector<std::optional<int>> layers(rows);
+  const auto& moe = options.moe_layer_ids;
+  const bool are_hidden_layers = moe.empty() || rows == options.hidden_layers;
+  if (!are_hidden_layers && rows != moe.size() * options.rounds_per_layer) {
+    return invalid_input(fmt::format("{}: it has {} layers but the model has {} MoE layers of {} in all; check --model",
+                                     where, rows, moe.size(), options.hidden_layers.value_or(moe.size())));
+  }
+  for (std::size_t row = 0; row < rows; ++row) {
+    const auto number = static_cast<int>(row);
+    if (!are_hidden_layers) {
+      layers[row] = moe[row / options.rounds_per_layer];
+    } else if (moe.empty() || std::ranges::binary_search(moe, number)) {
+      layers[row] = number;
+    }
+  }
+  return layers;
+}
+
+}  // namespace evenkeel
