@@ -12,7 +12,9 @@
 namespace evenkeel {
 
 void InputArguments::add_to(CLI::App& command) {
-  command.add_option("TRACE", traces, "Recorded routing in any format of docs/reference/formats.md; several are read as one")
+  command
+      .add_option("TRACE", traces,
+                  "Recorded routing in any format of docs/reference/formats.md; several are read as one")
       ->required();
   add_setting(command, "--experts", experts,
               "Experts of a layer, where the trace does not tell; default: largest id + 1")

@@ -82,10 +82,9 @@ void run(const ProfileArguments& arguments) {
   progress.show("writing");
   ok_or_exit(write_profile(arguments.output, profile));
   progress.show("");
-  ok_or_exit(write_output("-", arguments.json
-                                   ? json_text(summary_json(profile, tokens))
-                                   : summary_table(profile, tokens) +
-                                         fmt::format("wrote {}\n", arguments.output.string())));
+  ok_or_exit(write_output(
+      "-", arguments.json ? json_text(summary_json(profile, tokens))
+                          : summary_table(profile, tokens) + fmt::format("wrote {}\n", arguments.output.string())));
 }
 
 }  // namespace

@@ -25,9 +25,15 @@ class LoadCounter {
 
  private:
   void grow(std::size_t experts);
+  /// Top-k as a constant for the compiler, or 0: read it.
+  template <std::size_t kTopK>
+  void count_block(std::span<const ExpertIndex> tokens);
+  /// As count_block(), where some choices are none or of very large numbers.
+  void count_some(std::span<const ExpertIndex> tokens);
 
   std::vector<std::uint32_t> layer_of_round_;
   std::size_t top_k_;
+  void (LoadCounter::*count_block_)(std::span<const ExpertIndex>);
   Grid<std::uint64_t> table_;
   bool has_counted_ = false;
 };

@@ -49,7 +49,8 @@ void add_paths(NpzWriter& writer, const Trace& profile) {
                at += out.size();
              });
   writer.add("seq_start", "<u8", {paths.sequence_start.size()}, std::as_bytes(std::span(paths.sequence_start)));
-  writer.add("window", "<u4", {profile.window_of_sequence.size()}, std::as_bytes(std::span(profile.window_of_sequence)));
+  writer.add("window", "<u4", {profile.window_of_sequence.size()},
+             std::as_bytes(std::span(profile.window_of_sequence)));
   add_number(writer, "paths_one_in", profile.paths_one_in);
 }
 

@@ -33,9 +33,9 @@ Result<std::uint32_t> WindowCutter::by_seconds(std::optional<double> seconds) {
   if (!first_seconds_) first_seconds_ = seconds;
   const double number = std::floor((*seconds - *first_seconds_) / static_cast<double>(size_));
   if (!(number >= 0 && number <= kWindowNumberMax)) {
-    return invalid_input(fmt::format(
-        "{}: a sequence is of second {} but the first of {}; give recordings in the order of time", path_, *seconds,
-        *first_seconds_));
+    return invalid_input(
+        fmt::format("{}: a sequence is of second {} but the first of {}; give recordings in the order of time", path_,
+                    *seconds, *first_seconds_));
   }
   return static_cast<std::uint32_t>(number);
 }

@@ -30,9 +30,6 @@ class ChoiceRows {
 
   template <class T>
   Status append_row(std::span<const T> row, std::size_t row_number, std::vector<ExpertIndex>& out) const;
-  /// Whether any row of whole rows names a value twice.
-  bool has_repeat(std::span<const ExpertIndex> rows) const;
-
   std::string where_;
   std::size_t rounds_;
   std::size_t top_k_;
@@ -40,6 +37,7 @@ class ChoiceRows {
   std::uint64_t first_null_;
   std::uint64_t end_;
   /// For each distance d up to top_k - 1, all ones where an id and the one d further on are of one row [top_k, block].
+  std::vector<std::vector<std::uint8_t>> same_row_bytes_;
   std::vector<std::vector<ExpertIndex>> same_row_;
 };
 

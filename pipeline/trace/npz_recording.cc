@@ -256,7 +256,7 @@ Status append_rows(const NpyHeader& type, std::span<const std::byte> data, std::
   }
 }
 
-/// Streams the array through; the next chunk is inflated while one is checked and handed on.
+/// Streams the array through; one chunk is inflated and checked while the one before is handed on.
 Status read_ids(NpyStream stream, const Labels& labels, ChoiceRows rows, const ReadOptions& options,
                 RecordingSink& sink) {
   const NpyHeader header = stream.header();
@@ -264,22 +264,28 @@ Status read_ids(NpyStream stream, const Labels& labels, ChoiceRows rows, const R
   const std::size_t token_bytes = token_ids * header.item_bytes;
   const std::size_t tokens = header.shape[0];
   const std::size_t chunk_tokens = std::max<std::size_t>(1, kChunkBytes / token_bytes);
-  SequenceFeed feed(labels, token_ids, sink);
-  std::vector<ExpertIndex> experts;
-  std::vector<std::byte> present;
-  std::vector<std::byte> next(std::min(chunk_tokens, tokens) * token_bytes);
-  EVENKEEL_TRY_STATUS(stream.read(next));
-  for (std::size_t token = 0; token < tokens;) {
-    present.swap(next);
-    const std::size_t count = present.size() / token_bytes;
-    next.resize(std::min(chunk_tokens, tokens - token - count) * token_bytes);
-    auto reading = std::async(std::launch::async, [&] { return stream.read(next); });
+  std::size_t tokens_read = 0;
+  std::vector<std::byte> raw;
+  const auto read_chunk = [&](std::vector<ExpertIndex>& experts) -> Status {
+    const std::size_t count = std::min(chunk_tokens, tokens - tokens_read);
+    raw.resize(count * token_bytes);
+    EVENKEEL_TRY_STATUS(stream.read(raw));
     experts.clear();
-    EVENKEEL_TRY_STATUS(append_rows(header, present, token * header.shape[1], rows, experts));
-    EVENKEEL_TRY_STATUS(feed.feed(experts));
+    EVENKEEL_TRY_STATUS(append_rows(header, raw, tokens_read * header.shape[1], rows, experts));
+    tokens_read += count;
+    return {};
+  };
+  SequenceFeed feed(labels, token_ids, sink);
+  std::vector<ExpertIndex> present;
+  std::vector<ExpertIndex> next;
+  EVENKEEL_TRY_STATUS(read_chunk(next));
+  while (!next.empty()) {
+    present.swap(next);
+    const double share = static_cast<double>(tokens_read) / static_cast<double>(tokens);
+    auto reading = std::async(std::launch::async, [&] { return read_chunk(next); });
+    EVENKEEL_TRY_STATUS(feed.feed(present));
     EVENKEEL_TRY_STATUS(reading.get());
-    token += count;
-    if (options.progress) options.progress(static_cast<double>(token) / static_cast<double>(tokens));
+    if (options.progress) options.progress(share);
   }
   return feed.finish();
 }
