@@ -27,17 +27,41 @@ GpuId nearest_source(const Placement& placement, LayerId layer, ExpertIndex expe
   return *source;
 }
 
+Status check_same_shape(const Placement& from, const Placement& to) {
+  if (std::ranges::equal(from.layer_ids(), to.layer_ids()) && from.experts() == to.experts() &&
+      from.gpus() == to.gpus() && from.nodes() == to.nodes())
+    return {};
+  return invalid_input(fmt::format(
+      "migration: placements differ in shape ({} layers, {} experts, {} GPUs on {} nodes against {}, {}, {} on {}); "
+      "give two of the same model and cluster",
+      from.layers(), from.experts(), from.gpus(), from.nodes(), to.layers(), to.experts(), to.gpus(), to.nodes()));
+}
+
+/// For each slot of a GPU, the slot of `to` whose expert goes there.
+std::vector<std::size_t> kept_order(std::span<const ExpertIndex> from, std::span<const ExpertIndex> to) {
+  const std::size_t none = to.size();
+  std::vector<std::size_t> source(to.size(), none);
+  std::vector<bool> is_placed(to.size(), false);
+  for (std::size_t slot = 0; slot < from.size(); ++slot) {
+    for (std::size_t old = 0; old < to.size() && source[slot] == none; ++old) {
+      if (is_placed[old] || to[old] != from[slot]) continue;
+      source[slot] = old;
+      is_placed[old] = true;
+    }
+  }
+  std::size_t next = 0;
+  for (std::size_t& slot : source) {
+    if (slot != none) continue;
+    while (is_placed[next]) ++next;
+    slot = next++;
+  }
+  return source;
+}
+
 }  // namespace
 
 Result<Migration> migration(const Placement& from, const Placement& to) {
-  if (!std::ranges::equal(from.layer_ids(), to.layer_ids()) || from.experts() != to.experts() ||
-      from.gpus() != to.gpus() || from.nodes() != to.nodes()) {
-    return invalid_input(fmt::format(
-        "migration: placements differ in shape ({} layers, {} experts, {} GPUs on {} nodes against {}, {}, {} on {}); "
-        "give two "
-        "of the same model and cluster",
-        from.layers(), from.experts(), from.gpus(), from.nodes(), to.layers(), to.experts(), to.gpus(), to.nodes()));
-  }
+  EVENKEEL_TRY_STATUS(check_same_shape(from, to));
   Migration result;
   std::size_t moved_slots = 0;
   for (std::size_t l = 0; l < to.layers(); ++l) {
@@ -55,6 +79,30 @@ Result<Migration> migration(const Placement& from, const Placement& to) {
   }
   result.churn = static_cast<double>(moved_slots) / static_cast<double>(to.layers() * to.slots());
   return result;
+}
+
+Result<Placement> keep_slots(const Placement& from, const Placement& to) {
+  EVENKEEL_TRY_STATUS(check_same_shape(from, to));
+  if (from.fields().slots_of_gpu != to.fields().slots_of_gpu) {
+    return invalid_input(
+        fmt::format("migration: GPUs have other numbers of slots ({} a layer against {}); an expert can only keep its "
+                    "slot where these are the same",
+                    from.slots(), to.slots()));
+  }
+  Placement::Fields fields = to.fields();
+  for (std::size_t l = 0; l < to.layers(); ++l) {
+    std::size_t first = 0;
+    for (std::size_t g = 0; g < to.gpus(); ++g) {
+      const auto wanted = to.hosted(LayerId(l), GpuId(g));
+      const auto source = kept_order(from.hosted(LayerId(l), GpuId(g)), wanted);
+      for (std::size_t slot = 0; slot < source.size(); ++slot) {
+        fields.expert_of_slot(l, first + slot) = wanted[source[slot]];
+        if (fields.shares) (*fields.shares)(l, first + slot) = to.share(LayerId(l), SlotId(first + source[slot]));
+      }
+      first += source.size();
+    }
+  }
+  return Placement::create(std::move(fields));
 }
 
 }  // namespace evenkeel

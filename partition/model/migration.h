@@ -29,4 +29,10 @@ struct Migration {
 /// Fails with kInvalidInput where the two placements are not of the same layers, experts and GPUs.
 [[nodiscard]] Result<Migration> migration(const Placement& from, const Placement& to);
 
+/// `to` with the slots of each GPU in another order: an expert that a GPU holds in both placements is in the slot it
+/// has in `from` (engines that load experts into place ask for this), what is new fills the other slots in the order of
+/// `to`. Each GPU's experts and their shares stay the same. Fails with kInvalidInput where migration() would, or where
+/// GPUs have other numbers of slots. Cost: layers x slots x slots of a GPU.
+[[nodiscard]] Result<Placement> keep_slots(const Placement& from, const Placement& to);
+
 }  // namespace evenkeel

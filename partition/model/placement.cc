@@ -35,6 +35,10 @@ Status validate_shape(const Placement::Fields& fields) {
         fmt::format("placement: the map is {} x {} but {} layers of {} slots are declared; make them agree",
                     fields.expert_of_slot.rows(), fields.expert_of_slot.cols(), fields.layer_ids.size(), slots));
   }
+  if (slots < fields.experts) {
+    return invalid_input(fmt::format("placement: {} slots a layer for {} experts; every expert needs at least one",
+                                     slots, fields.experts));
+  }
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/notes.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
@@ -32,7 +33,8 @@ void run(const PartitionArguments& arguments) {
   Progress progress;
   const Trace trace = arguments.input.read(progress);
   const RoutingProfile profile = profile_of(trace);
-  const bool is_for_engine = placement_format(arguments.format) != PlacementFormat::kEvenkeel;
+  const PlacementFormat format = *placement_format(arguments.format);
+  const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
   const PlaceOptions options = arguments.solve.with(strategy, comm);
   const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
@@ -41,11 +43,11 @@ void run(const PartitionArguments& arguments) {
   ScoreRow row{arguments.strategy, solution.status,      solution.solve_seconds, std::nullopt,
                std::nullopt,       solution.certificate, solution.stages};
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time, comm));
-  const std::string text =
-      value_or_exit(placement_text(solution.placement, *placement_format(arguments.format), trace.shape));
+  const std::string text = value_or_exit(placement_text(solution.placement, format, trace.shape));
   ok_or_exit(write_output(arguments.output, text));
   if (arguments.report) ok_or_exit(write_output(*arguments.report, json_text(to_json(row))));
   progress.show("");
+  print_notes(placement_losses(solution.placement, format, trace.shape));
   if (arguments.json) {
     ok_or_exit(write_output("-", json_text(to_json(row))));
   } else if (arguments.output != "-") {

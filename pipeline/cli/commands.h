@@ -9,5 +9,6 @@ void add_profile_command(CLI::App& program);
 void add_partition_command(CLI::App& program);
 void add_compare_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
+void add_convert_command(CLI::App& program);
 
 }  // namespace evenkeel

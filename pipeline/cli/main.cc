@@ -47,6 +47,7 @@ int run(int argc, char** argv) {
   evenkeel::add_partition_command(program);
   evenkeel::add_compare_command(program);
   evenkeel::add_evaluate_command(program);
+  evenkeel::add_convert_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& help) {

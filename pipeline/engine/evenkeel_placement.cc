@@ -6,8 +6,9 @@
 #include <array>
 #include <numeric>
 
+#include "pipeline/engine/json_fields.h"
+#include "pipeline/engine/layer_ranges.h"
 #include "pipeline/engine/map_rows.h"
-#include "pipeline/flags/nearest.h"
 #include "pipeline/trace/json_file.h"
 
 namespace evenkeel {
@@ -19,27 +20,17 @@ constexpr std::string_view kSchema = "evenkeel.placement/1";
 const std::array<std::string, 8> kKeys{
     "schema", "layer_ids", "experts", "gpus", "nodes", "slots", "physical_to_logical_map", "shares"};
 
-/// A bound on every count in the file; generous, it only keeps sums from overflowing.
-constexpr std::uint64_t kCountMax = 1'000'000;
-
-Result<std::size_t> count(const json& document, const std::string& path, const char* key) {
-  if (!document.contains(key))
-    return invalid_input(fmt::format("{}: key '{}' is missing; give a whole number", path, key));
-  const json& value = document.at(key);
-  if (!value.is_number_integer() || value < 1 || value > kCountMax) {
-    return invalid_input(fmt::format("{}: key '{}' is {}; give a whole number, 1 or above", path, key, brief(value)));
-  }
-  return value.get<std::size_t>();
-}
+/// Slots of a GPU; generous, it only keeps sums from overflowing.
+constexpr std::uint64_t kSlotsMax = 1'000'000;
 
 template <class T>
-Result<std::vector<T>> numbers(const json& value, const std::string& where) {
+Result<std::vector<T>> numbers(const json& value, const std::string& where, std::uint64_t most) {
   if (!value.is_array())
     return invalid_input(fmt::format("{} is {}; give a list of whole numbers", where, brief(value)));
   std::vector<T> list;
   for (std::size_t i = 0; i < value.size(); ++i) {
-    if (!value[i].is_number_integer() || value[i] < 0 || value[i] > kCountMax) {
-      return invalid_input(fmt::format("{}[{}] is {}; give a whole number, 0 or above", where, i, brief(value[i])));
+    if (!value[i].is_number_integer() || value[i] < 0 || value[i] > most) {
+      return invalid_input(fmt::format("{}[{}] is {}; give a whole number, 0 to {}", where, i, brief(value[i]), most));
     }
     list.push_back(value[i].get<T>());
   }
@@ -49,7 +40,7 @@ Result<std::vector<T>> numbers(const json& value, const std::string& where) {
 Result<std::vector<std::uint32_t>> slots_of_gpu(const json& document, const std::string& path, std::size_t gpus,
                                                 std::size_t slots) {
   if (document.contains("slots") && !document.at("slots").is_null()) {
-    EVENKEEL_TRY(list, numbers<std::uint32_t>(document.at("slots"), fmt::format("{}: slots", path)));
+    EVENKEEL_TRY(list, numbers<std::uint32_t>(document.at("slots"), fmt::format("{}: slots", path), kSlotsMax));
     if (list.size() != gpus)
       return invalid_input(
           fmt::format("{}: slots has {} entries but gpus is {}; give one each", path, list.size(), gpus));
@@ -83,10 +74,7 @@ Result<std::optional<Grid<double>>> shares(const json& document, const std::stri
 }
 
 Status check_keys(const json& document, const std::string& path) {
-  for (const auto& item : document.items()) {
-    if (std::ranges::find(kKeys, item.key()) != kKeys.end()) continue;
-    return invalid_input(fmt::format("{}: unknown key '{}'{}", path, item.key(), did_you_mean(item.key(), kKeys)));
-  }
+  EVENKEEL_TRY_STATUS(check_known_keys(document, path, kKeys));
   if (document.at("schema") != kSchema) {
     return invalid_input(
         fmt::format("{}: schema is {}; this program reads {}", path, brief(document.at("schema")), kSchema));
@@ -120,12 +108,12 @@ std::string evenkeel_placement_text(const Placement& placement) {
   return document.dump() + "\n";
 }
 
-Result<Placement> parse_evenkeel_placement(const json& document, const std::string& path) {
+Result<PlacementFile> parse_evenkeel_placement(const json& document, const std::string& path) {
   EVENKEEL_TRY_STATUS(check_keys(document, path));
-  EVENKEEL_TRY(experts, count(document, path, "experts"));
-  EVENKEEL_TRY(gpus, count(document, path, "gpus"));
-  EVENKEEL_TRY(nodes, count(document, path, "nodes"));
-  EVENKEEL_TRY(layer_ids, numbers<int>(document.at("layer_ids"), fmt::format("{}: layer_ids", path)));
+  EVENKEEL_TRY(experts, whole_number_of(document, path, "experts", 1));
+  EVENKEEL_TRY(gpus, whole_number_of(document, path, "gpus", 1));
+  EVENKEEL_TRY(nodes, whole_number_of(document, path, "nodes", 1));
+  EVENKEEL_TRY(layer_ids, numbers<int>(document.at("layer_ids"), fmt::format("{}: layer_ids", path), kLayersMax - 1));
   EVENKEEL_TRY(
       map, parse_map_rows(document.at("physical_to_logical_map"), fmt::format("{}: physical_to_logical_map", path)));
   EVENKEEL_TRY(slots, slots_of_gpu(document, path, gpus, map.cols()));
@@ -137,7 +125,7 @@ Result<Placement> parse_evenkeel_placement(const json& document, const std::stri
                                       .expert_of_slot = std::move(map),
                                       .shares = std::move(share_rows)});
   if (!placement) return invalid_input(fmt::format("{}: {}", path, placement.error().message));
-  return placement;
+  return PlacementFile{*std::move(placement), std::nullopt, {}};
 }
 
 }  // namespace evenkeel

@@ -5,6 +5,7 @@
 
 #include "partition/model/placement.h"
 #include "partition/model/result.h"
+#include "pipeline/engine/engine_map.h"
 
 namespace evenkeel {
 
@@ -12,6 +13,6 @@ namespace evenkeel {
 [[nodiscard]] std::string evenkeel_placement_text(const Placement& placement);
 
 /// The reverse; every field is checked. Fails with kInvalidInput, naming `path` and field.
-[[nodiscard]] Result<Placement> parse_evenkeel_placement(const nlohmann::json& document, const std::string& path);
+[[nodiscard]] Result<PlacementFile> parse_evenkeel_placement(const nlohmann::json& document, const std::string& path);
 
 }  // namespace evenkeel

@@ -4,25 +4,58 @@
 
 #include <algorithm>
 
+#include "pipeline/engine/layer_ranges.h"
 #include "pipeline/engine/map_rows.h"
 
 namespace evenkeel {
 namespace {
 
-std::size_t hidden_layers(const ModelShape& shape) {
-  return shape.hidden_layers.value_or(static_cast<std::size_t>(shape.layer_ids.back()) + 1);
+/// What stands in a slot of a layer without experts, and in every layer before any placement.
+ExpertIndex start_expert(std::size_t slot, std::size_t experts) { return static_cast<ExpertIndex>(slot % experts); }
+
+bool is_start_row(std::span<const ExpertIndex> row, std::size_t experts) {
+  for (std::size_t slot = 0; slot < row.size(); ++slot) {
+    if (row[slot] != start_expert(slot, experts)) return false;
+  }
+  return true;
+}
+
+std::vector<int> layers_of_rows(const Grid<ExpertIndex>& rows, std::vector<std::string>& notes) {
+  const std::size_t experts = std::size_t{*std::ranges::max_element(rows.cells())} + 1;
+  std::vector<int> moe;
+  std::vector<int> dense;
+  for (std::size_t row = 0; row < rows.rows(); ++row)
+    (is_start_row(rows[row], experts) ? dense : moe).push_back(static_cast<int>(row));
+  if (moe.empty()) {
+    notes.push_back("every row holds expert i % E in slot i; all are taken for MoE layers, --layer-ids says otherwise");
+    return dense;
+  }
+  if (!dense.empty()) {
+    notes.push_back(
+        fmt::format("rows {} hold expert i % E in slot i; they are taken for dense layers and left out, --layer-ids "
+                    "says otherwise",
+                    layer_ranges_text(dense)));
+  }
+  return moe;
 }
 
 }  // namespace
 
+std::size_t hidden_layers_of(const Placement& placement, const ModelShape& shape) {
+  return shape.hidden_layers.value_or(static_cast<std::size_t>(placement.layer_ids().back()) + 1);
+}
+
 Result<std::string> sglang_placement_text(const Placement& placement, const ModelShape& shape) {
-  if (!placement.has_equal_slots()) return infeasible("SGLang wants equal slots on every GPU; this placement's differ");
-  if (placement.fields().shares)
-    return infeasible("SGLang splits tokens evenly over replicas; this placement has uneven shares");
-  Grid<ExpertIndex> rows(hidden_layers(shape), placement.slots());
+  EVENKEEL_TRY_STATUS(check_equal_slots(placement, "SGLang"));
+  const std::size_t hidden_layers = hidden_layers_of(placement, shape);
+  const auto last = static_cast<std::size_t>(placement.layer_ids().back());
+  if (hidden_layers <= last || hidden_layers > kLayersMax) {
+    return invalid_input(fmt::format("{} hidden layers do not hold the MoE layers {}; give --hidden-layers {} to {}",
+                                     hidden_layers, layer_ranges_text(placement.layer_ids()), last + 1, kLayersMax));
+  }
+  Grid<ExpertIndex> rows(hidden_layers, placement.slots());
   for (std::size_t layer = 0; layer < rows.rows(); ++layer) {
-    for (std::size_t slot = 0; slot < rows.cols(); ++slot)
-      rows(layer, slot) = static_cast<ExpertIndex>(slot % placement.experts());
+    for (std::size_t slot = 0; slot < rows.cols(); ++slot) rows(layer, slot) = start_expert(slot, placement.experts());
   }
   for (std::size_t layer = 0; layer < placement.layers(); ++layer) {
     std::ranges::copy(placement.row(LayerId(layer)),
@@ -31,36 +64,26 @@ Result<std::string> sglang_placement_text(const Placement& placement, const Mode
   return nlohmann::ordered_json{{"physical_to_logical_map", map_rows_json(rows)}}.dump() + "\n";
 }
 
-Result<Placement> parse_sglang_placement(const nlohmann::json& document, const std::string& path,
-                                         const ModelShape& shape, std::size_t gpus, std::size_t nodes) {
+Result<PlacementFile> parse_sglang_placement(const nlohmann::json& document, const std::string& path,
+                                             const PlacementHints& hints) {
   if (document.size() != 1)
     return invalid_input(
         fmt::format("{}: it has keys beside physical_to_logical_map, which SGLang refuses; remove them", path));
   EVENKEEL_TRY(
       rows, parse_map_rows(document.at("physical_to_logical_map"), fmt::format("{}: physical_to_logical_map", path)));
-  if (rows.rows() <= static_cast<std::size_t>(shape.layer_ids.back())) {
+  EngineMap map{hints.layer_ids, {}, std::nullopt, rows.rows(), {}};
+  if (map.layer_ids.empty()) map.layer_ids = layers_of_rows(rows, map.notes);
+  if (rows.rows() <= static_cast<std::size_t>(map.layer_ids.back())) {
     return invalid_input(
         fmt::format("{}: physical_to_logical_map has {} rows but the model's last MoE layer is {}; SGLang's maps have "
                     "a row for every hidden layer",
-                    path, rows.rows(), shape.layer_ids.back()));
+                    path, rows.rows(), map.layer_ids.back()));
   }
-  if (gpus == 0 || rows.cols() % gpus != 0) {
-    return invalid_input(fmt::format("{}: {} slots do not divide over {} GPUs; give the --gpus the map was made for",
-                                     path, rows.cols(), gpus));
+  map.rows = Grid<ExpertIndex>(map.layer_ids.size(), rows.cols());
+  for (std::size_t layer = 0; layer < map.rows.rows(); ++layer) {
+    std::ranges::copy(rows[static_cast<std::size_t>(map.layer_ids[layer])], map.rows[layer].begin());
   }
-  Grid<ExpertIndex> map(shape.layers(), rows.cols());
-  for (std::size_t layer = 0; layer < map.rows(); ++layer) {
-    std::ranges::copy(rows[static_cast<std::size_t>(shape.layer_ids[layer])], map[layer].begin());
-  }
-  const auto slots_per_gpu = static_cast<std::uint32_t>(map.cols() / gpus);
-  auto placement = Placement::create({.layer_ids = shape.layer_ids,
-                                      .experts = shape.experts,
-                                      .nodes = nodes,
-                                      .slots_of_gpu = std::vector<std::uint32_t>(gpus, slots_per_gpu),
-                                      .expert_of_slot = std::move(map),
-                                      .shares = std::nullopt});
-  if (!placement) return invalid_input(fmt::format("{}: {}", path, placement.error().message));
-  return placement;
+  return placement_of(std::move(map), hints, path);
 }
 
 }  // namespace evenkeel

@@ -6,11 +6,33 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <optional>
+#include <set>
+#include <vector>
 
 namespace evenkeel {
 namespace {
 
 constexpr std::uintmax_t kJsonBytesMax = std::uintmax_t{1} << 30;
+
+/// Watches a parse for keys that an object sets twice.
+class KeyWatch {
+ public:
+  bool operator()(nlohmann::json::parse_event_t event, const nlohmann::json& value) {
+    using Event = nlohmann::json::parse_event_t;
+    if (event == Event::object_start) keys_.emplace_back();
+    if (event == Event::object_end) keys_.pop_back();
+    if (event == Event::key && !keys_.back().insert(value.get<std::string>()).second && !repeated_)
+      repeated_ = value.get<std::string>();
+    return true;
+  }
+  [[nodiscard]] const std::optional<std::string>& repeated() const { return repeated_; }
+
+ private:
+  /// Of every object that is open.
+  std::vector<std::set<std::string>> keys_;
+  std::optional<std::string> repeated_;
+};
 
 }  // namespace
 
@@ -32,7 +54,7 @@ Status check_regular_file(const std::filesystem::path& path) {
   return {};
 }
 
-Result<nlohmann::json> read_json(const std::filesystem::path& path) {
+Result<nlohmann::json> read_json(const std::filesystem::path& path, RepeatedKeys repeated) {
   EVENKEEL_TRY_STATUS(check_regular_file(path));
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
@@ -42,7 +64,13 @@ Result<nlohmann::json> read_json(const std::filesystem::path& path) {
   }
   try {
     std::ifstream in(path, std::ios::binary);
-    return nlohmann::json::parse(in);
+    if (repeated == RepeatedKeys::kLastWins) return nlohmann::json::parse(in);
+    KeyWatch watch;
+    auto document =
+        nlohmann::json::parse(in, [&](int, auto event, const nlohmann::json& value) { return watch(event, value); });
+    if (watch.repeated())
+      return invalid_input(fmt::format("{}: key '{}' is set twice; keep one", path.string(), *watch.repeated()));
+    return document;
   } catch (const nlohmann::json::parse_error& parse_error) {
     return invalid_input(
         fmt::format("{}: it is not valid JSON at byte {}; write the file again", path.string(), parse_error.byte));

@@ -54,3 +54,23 @@ class CommandTest(unittest.TestCase):
 
     def json_of(self, *args, **options):
         return json.loads(self.succeed(*args, **options).stdout)
+
+
+class RefusalTest(CommandTest):
+    """Runs commands that must fail."""
+
+    def refuse(self, code, expected, *args):
+        """The command fails with `code`, says all of `expected` in one line, and writes no file."""
+        before = sorted(self.folder.iterdir())
+        result = run(*args)
+        self.assertEqual(result.returncode, code, result.stderr)
+        self.assertEqual(result.stdout, "")
+        self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
+        for words in expected:
+            self.assertIn(words, result.stderr)
+        self.assertEqual(sorted(self.folder.iterdir()), before)
+
+    def text(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path

@@ -6,30 +6,14 @@ import struct
 import unittest
 import zipfile
 
-from harness import DAY, CommandTest, npy, npz, run
+from harness import DAY, RefusalTest, npy, npz, run
 
 IDS = npy("|u1", "(4, 2, 2)", bytes([0, 1, 2, 3] * 4))
 
 
-class Malformed(CommandTest):
-    def refuse(self, code, expected, *args):
-        """The command fails with `code`, says all of `expected` in one line, and writes no file."""
-        before = sorted(self.folder.iterdir())
-        result = run(*args)
-        self.assertEqual(result.returncode, code, result.stderr)
-        self.assertEqual(result.stdout, "")
-        self.assertEqual(len(result.stderr.strip().splitlines()), 1, result.stderr)
-        for words in expected:
-            self.assertIn(words, result.stderr)
-        self.assertEqual(sorted(self.folder.iterdir()), before)
-
+class Malformed(RefusalTest):
     def refuse_trace(self, path, *expected):
         self.refuse(2, [path.name, *expected], "partition", path, "--gpus", 2, "-o", self.folder / "out.json")
-
-    def text(self, name, content):
-        path = self.folder / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
 
     # Traces that are no traces.
     def test_absent_file(self):

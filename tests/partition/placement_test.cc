@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "partition/model/cluster.h"
 #include "partition/model/migration.h"
 
@@ -91,6 +93,43 @@ TEST(Migration, refuses_placements_of_different_shape) {
   const auto from = contiguous_placement({0}, 8, 0, 4, 2);
   const auto to = contiguous_placement({0}, 8, 0, 2, 2);
   EXPECT_FALSE(migration(*from, *to));
+}
+
+/// One layer on two GPUs.
+Placement two_gpus(std::size_t experts, const std::vector<ExpertIndex>& slots) {
+  Placement::Fields fields{{0}, experts, 1, {}, Grid<ExpertIndex>(1, slots.size()), std::nullopt};
+  fields.slots_of_gpu.assign(2, static_cast<std::uint32_t>(slots.size() / 2));
+  std::ranges::copy(slots, fields.expert_of_slot[0].begin());
+  return *Placement::create(fields);
+}
+
+TEST(KeepSlots, leaves_what_stays_in_place_and_fills_the_rest_in_order) {
+  const auto kept = keep_slots(two_gpus(6, {0, 1, 2, 3, 4, 5}), two_gpus(6, {3, 2, 4, 1, 0, 5}));
+  ASSERT_TRUE(kept) << kept.error().message;
+  EXPECT_EQ(*kept, two_gpus(6, {3, 4, 2, 1, 0, 5}));
+}
+
+TEST(KeepSlots, keeps_as_many_copies_as_both_hold) {
+  const auto kept = keep_slots(two_gpus(4, {0, 0, 1, 2, 3, 3}), two_gpus(4, {1, 2, 0, 3, 0, 3}));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(*kept, two_gpus(4, {0, 2, 1, 0, 3, 3}));
+}
+
+TEST(KeepSlots, moves_shares_with_their_experts) {
+  auto fields = two_gpus(3, {0, 1, 0, 2}).fields();
+  fields.shares = Grid<double>(1, 4, 1.0);
+  (*fields.shares)(0, 0) = 0.25;
+  (*fields.shares)(0, 2) = 0.75;
+  const auto kept = keep_slots(two_gpus(3, {1, 0, 2, 0}), *Placement::create(fields));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->fields().expert_of_slot, two_gpus(3, {1, 0, 2, 0}).fields().expert_of_slot);
+  EXPECT_DOUBLE_EQ(kept->share(LayerId(0), SlotId(1)), 0.25);
+  EXPECT_DOUBLE_EQ(kept->share(LayerId(0), SlotId(3)), 0.75);
+}
+
+TEST(KeepSlots, refuses_other_models_and_other_numbers_of_slots) {
+  EXPECT_FALSE(keep_slots(two_gpus(4, {0, 1, 2, 3}), two_gpus(3, {0, 1, 2, 0})));
+  EXPECT_FALSE(keep_slots(two_gpus(4, {0, 1, 2, 3}), two_gpus(4, {0, 1, 2, 3, 0, 1})));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include "pipeline/config/cluster_file.h"
 #include "pipeline/config/strict_yaml.h"
+#include "pipeline/config/yaml_document.h"
 #include "pipeline/flags/nearest.h"
 #include "tests/pipeline/temporary_file.h"
 
@@ -35,6 +36,27 @@ TEST(ClusterFile, refuses_what_is_no_cluster) {
     EXPECT_FALSE(read_cluster(folder.write("c.yaml", text))) << text;
   }
   EXPECT_FALSE(read_cluster(folder.path() / "absent.yaml"));
+}
+
+TEST(YamlDocument, is_the_json_that_it_spells) {
+  const TemporaryFolder folder;
+  const auto document =
+      read_yaml_document(folder.write("d.yaml", "a: {3: [1, -2, '4'], 0x10: ~}\nb:\n- 010\n- 1.5\n- c: \"\"\n"));
+  ASSERT_TRUE(document) << document.error().message;
+  const auto expected =
+      nlohmann::json::parse(R"({"a": {"3": [1, -2, "4"], "0x10": null}, "b": ["010", "1.5", {"c": ""}]})");
+  EXPECT_EQ(*document, expected);
+}
+
+TEST(YamlDocument, refuses_what_data_has_no_need_of) {
+  const TemporaryFolder folder;
+  for (const char* text :
+       {"a: &x 1\n", "a: &x 1\nb: *x\n", "a: !!int 1\n", "a: !own [1]\n", "a: 1\na: 2\n", "a: 1\n'a': 2\n",
+        "a: 1\n---\nb: 2\n", "[[[[[[[[[1]]]]]]]]]\n", "? {a: 1}\n: 2\n", "a: [1\n", "a: b: c\n"}) {
+    const auto document = read_yaml_document(folder.write("d.yaml", text));
+    ASSERT_FALSE(document) << text;
+    EXPECT_NE(document.error().message.find("d.yaml: line "), std::string::npos) << document.error().message;
+  }
 }
 
 TEST(NearestWord, is_the_closest_or_none) {

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "pipeline/engine/layer_ranges.h"
 #include "tests/pipeline/temporary_file.h"
 
 namespace evenkeel {
@@ -24,13 +25,65 @@ Placement small() {
 
 TEST(PlacementFile, comes_back_from_every_format_as_it_was) {
   const TemporaryFolder folder;
-  for (const auto format : {PlacementFormat::kEvenkeel, PlacementFormat::kSglang}) {
-    const auto text = placement_text(small(), format, kShape);
-    ASSERT_TRUE(text);
-    const auto back = read_placement(folder.write("p.json", *text), kShape, 2, 1);
+  ASSERT_EQ(placement_format_names().size(), 6U);
+  for (const std::string& name : placement_format_names()) {
+    const auto text = placement_text(small(), *placement_format(name), kShape);
+    ASSERT_TRUE(text) << name;
+    const auto back = read_placement(folder.write("p.map", *text), kShape, 2, 1);
     ASSERT_TRUE(back) << back.error().message;
-    EXPECT_EQ(*back, small());
+    EXPECT_EQ(*back, small()) << name;
   }
+}
+
+TEST(PlacementFile, is_written_as_each_engine_documents_it) {
+  const std::string rows = "[0,1,2,3,0,1]", next = "[1,2,3,0,1,2]";
+  EXPECT_EQ(*placement_text(small(), PlacementFormat::kVllm, kShape),
+            R"({"record_type":"eplb_initial_mapping","version":1,"num_redundant_experts":2,"num_slots":6,)"
+            R"("initial_global_assignments":{"0":)" +
+                rows + R"(,"1":)" + next + "}}\n");
+  EXPECT_EQ(*placement_text(small(), PlacementFormat::kVllmPr49572, kShape), "[" + rows + "," + next + "]\n");
+  EXPECT_EQ(*placement_text(small(), PlacementFormat::kTrtllm, kShape),
+            "initial_global_assignments:\n  1: [0, 1, 2, 3, 0, 1]\n  2: [1, 2, 3, 0, 1, 2]\nnum_slots: 6\n"
+            "layer_updates_per_iter: 0\n");
+  EXPECT_EQ(*placement_text(small(), PlacementFormat::kAscend, kShape),
+            R"({"moe_layer_count":2,"layer_list":[{"layer_id":0,"device_count":2,"device_list":[)"
+            R"({"device_id":0,"device_expert":[0,1,2]},{"device_id":1,"device_expert":[3,0,1]}]},)"
+            R"({"layer_id":1,"device_count":2,"device_list":[{"device_id":0,"device_expert":[1,2,3]},)"
+            R"({"device_id":1,"device_expert":[0,1,2]}]}]})"
+            "\n");
+}
+
+TEST(PlacementFile, lists_what_a_format_lacks) {
+  auto fields = small().fields();
+  fields.nodes = 2;
+  const Placement placement = *Placement::create(fields);
+  const auto losses = [&](PlacementFormat format) { return placement_losses(placement, format, kShape).size(); };
+  EXPECT_EQ(losses(PlacementFormat::kEvenkeel), 1U) << "four hidden layers, of which the last is dense";
+  EXPECT_EQ(losses(PlacementFormat::kSglang), 3U) << "GPUs, nodes, which rows are MoE layers";
+  EXPECT_EQ(losses(PlacementFormat::kVllm), 3U) << "GPUs, nodes, numbers of layers";
+  EXPECT_EQ(losses(PlacementFormat::kTrtllm), 3U) << "GPUs, nodes, hidden layers";
+  EXPECT_EQ(losses(PlacementFormat::kAscend), 2U) << "nodes, numbers of layers";
+  EXPECT_TRUE(placement_losses(small(), PlacementFormat::kEvenkeel, {{1, 2}, 4, std::nullopt}).empty());
+}
+
+TEST(PlacementFile, without_a_model_counts_experts_and_takes_rows_of_the_start_for_dense_ones) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("p.json", R"({"physical_to_logical_map":[[0,1,2,0],[2,1,0,1],[0,1,2,0]]})");
+  const auto file = read_placement_file(path, {{}, std::nullopt, 2, 1});
+  ASSERT_TRUE(file) << file.error().message;
+  EXPECT_EQ(file->placement.experts(), 3U);
+  EXPECT_EQ(file->placement.fields().layer_ids, std::vector<int>{1});
+  EXPECT_EQ(file->hidden_layers, 3U);
+  ASSERT_EQ(file->notes.size(), 1U);
+  EXPECT_NE(file->notes[0].find("rows 0,2"), std::string::npos);
+}
+
+TEST(LayerRanges, come_back_as_they_were) {
+  for (const char* text : {"0", "3-60", "0,2,4-7", "9998-9999"})
+    EXPECT_EQ(layer_ranges_text(*parse_layer_ranges(text)), text);
+  EXPECT_EQ(*parse_layer_ranges("1,2,3-3"), (std::vector<int>{1, 2, 3}));
+  for (const char* text : {"", ",", "3,", "5-3", "3,3", "2-4,4", "-1", "1--2", "10000", "a", "1 2"})
+    EXPECT_FALSE(parse_layer_ranges(text)) << text;
 }
 
 TEST(PlacementFile, of_sglang_has_its_one_key_and_a_row_for_every_hidden_layer) {

@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "partition/model/migration.h"
+#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/notes.h"
+#include "pipeline/engine/layer_ranges.h"
+#include "pipeline/engine/placement_file.h"
+#include "pipeline/report/output_file.h"
+
+namespace evenkeel {
+namespace {
+
+struct ConvertArguments {
+  std::filesystem::path input;
+  std::filesystem::path output;
+  std::string format;
+  std::optional<std::size_t> gpus;
+  std::optional<std::size_t> nodes;
+  std::optional<std::size_t> hidden_layers;
+  std::optional<std::string> layer_ids;
+  std::optional<std::filesystem::path> from;
+};
+
+PlacementHints hints_of(const ConvertArguments& arguments) {
+  PlacementHints hints{{}, std::nullopt, arguments.gpus, arguments.nodes.value_or(1)};
+  if (!arguments.layer_ids) return hints;
+  auto layers = parse_layer_ranges(*arguments.layer_ids);
+  if (!layers) throw CommandError{{ErrorCode::kInvalidInput, "--layer-ids: " + layers.error().message}};
+  hints.layer_ids = *std::move(layers);
+  return hints;
+}
+
+/// A flag that says otherwise than the file would be ignored in silence.
+void check_agreement(const ConvertArguments& arguments, const PlacementHints& hints, const Placement& placement) {
+  const auto check = [&](const char* flag, const std::string& given, const std::string& held) {
+    if (given == held) return;
+    throw CommandError{{ErrorCode::kInvalidInput, fmt::format("{}: {} is {} but the file says {}; leave the flag out",
+                                                              arguments.input.string(), flag, given, held)}};
+  };
+  if (arguments.gpus) check("--gpus", std::to_string(*arguments.gpus), std::to_string(placement.gpus()));
+  if (arguments.nodes) check("--nodes", std::to_string(*arguments.nodes), std::to_string(placement.nodes()));
+  if (arguments.layer_ids)
+    check("--layer-ids", layer_ranges_text(hints.layer_ids), layer_ranges_text(placement.layer_ids()));
+}
+
+/// The placement with what stays on a GPU in the slot it has in the running map.
+Placement with_kept_slots(const std::filesystem::path& from, const Placement& placement) {
+  const std::vector<int> layers(placement.layer_ids().begin(), placement.layer_ids().end());
+  const Placement running = value_or_exit(
+      read_placement(from, {layers, placement.experts(), std::nullopt}, placement.gpus(), placement.nodes()));
+  auto kept = keep_slots(running, placement);
+  if (!kept) throw CommandError{{kept.error().code, from.string() + ": " + kept.error().message}};
+  return *std::move(kept);
+}
+
+void run(const ConvertArguments& arguments) {
+  const PlacementHints hints = hints_of(arguments);
+  PlacementFile file = value_or_exit(read_placement_file(arguments.input, hints));
+  check_agreement(arguments, hints, file.placement);
+  if (arguments.from) {
+    Placement kept = with_kept_slots(*arguments.from, file.placement);
+    if (kept != file.placement) {
+      file.notes.push_back(
+          fmt::format("the order of slots inside GPUs is changed, so that experts that stay keep their "
+                      "slot of {}",
+                      arguments.from->string()));
+    }
+    file.placement = std::move(kept);
+  }
+  ModelShape shape{{}, file.placement.experts(), file.hidden_layers};
+  shape.layer_ids.assign(file.placement.layer_ids().begin(), file.placement.layer_ids().end());
+  if (arguments.hidden_layers) shape.hidden_layers = arguments.hidden_layers;
+  const PlacementFormat format = *placement_format(arguments.format);
+  ok_or_exit(write_output(arguments.output, value_or_exit(placement_text(file.placement, format, shape))));
+  print_notes(file.notes);
+  print_notes(placement_losses(file.placement, format, shape));
+}
+
+}  // namespace
+
+void add_convert_command(CLI::App& program) {
+  CLI::App* const command = program.add_subcommand("convert", "Write a placement in the format of another engine");
+  auto arguments = std::make_shared<ConvertArguments>();
+  command->add_option("PLACEMENT", arguments->input, "A placement of any known format")->required();
+  command->add_option("-o,--output", arguments->output, "Where the placement goes; - is standard output")->required();
+  add_setting(*command, "--format", arguments->format, "Format to write")
+      ->required()
+      ->check(CLI::IsMember(placement_format_names()));
+  add_setting(*command, "--gpus", arguments->gpus, "GPUs of the placement, where its format does not hold them");
+  add_setting(*command, "--nodes", arguments->nodes,
+              "Nodes the GPUs are spread over, where the format does not hold them; default 1");
+  add_setting(*command, "--layer-ids", arguments->layer_ids,
+              "Numbers of the model's MoE layers, such as 3-60, where the format does not hold them");
+  add_setting(*command, "--hidden-layers", arguments->hidden_layers,
+              "All layers of the model, for formats with a row for each; default: as in the placement, or the last MoE "
+              "layer + 1")
+      ->check(CLI::Range(std::size_t{1}, kLayersMax));
+  command->add_option("--from", arguments->from,
+                      "The placement that runs: experts that stay on a GPU keep their slot, as vllm-ascend wants");
+  command->footer(
+      "Examples:\n"
+      "  evenkeel convert placement.json -o map.json --format sglang --hidden-layers 61\n"
+      "  evenkeel convert map.json -o moe_load_balancer.yaml --format trtllm --gpus 32 --layer-ids 3-60\n"
+      "  evenkeel convert planned.json -o expert_map.json --format ascend --from running.json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace evenkeel

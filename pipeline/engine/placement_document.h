@@ -1,0 +1,15 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "partition/model/result.h"
+
+namespace evenkeel {
+
+/// The content of a placement's file: JSON where it starts with { or [, else YAML. Keys set twice are refused, because
+/// a map that drops the first of two rows would look whole. A recording of routing is refused by name, with the command
+/// that reads it. Fails with kInvalidInput.
+[[nodiscard]] Result<nlohmann::json> read_placement_document(const std::filesystem::path& path);
+
+}  // namespace evenkeel

@@ -1,0 +1,46 @@
+#include "pipeline/engine/trtllm_placement.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <array>
+
+#include "pipeline/engine/json_fields.h"
+#include "pipeline/engine/layer_assignments.h"
+
+namespace evenkeel {
+namespace {
+
+const std::array<std::string, 3> kKeys{kAssignmentsKey, "num_slots", "layer_updates_per_iter"};
+
+}  // namespace
+
+Result<std::string> trtllm_placement_text(const Placement& placement) {
+  EVENKEEL_TRY_STATUS(check_equal_slots(placement, "TensorRT-LLM"));
+  YAML::Emitter out;
+  out << YAML::BeginMap << YAML::Key << kAssignmentsKey << YAML::Value << YAML::BeginMap;
+  for (std::size_t layer = 0; layer < placement.layers(); ++layer) {
+    out << YAML::Key << placement.layer_ids()[layer] << YAML::Value << YAML::Flow << YAML::BeginSeq;
+    for (const ExpertIndex expert : placement.row(LayerId(layer))) out << expert;
+    out << YAML::EndSeq;
+  }
+  out << YAML::EndMap << YAML::Key << "num_slots" << YAML::Value << placement.slots();
+  out << YAML::Key << "layer_updates_per_iter" << YAML::Value << 0 << YAML::EndMap;
+  return std::string(out.c_str()) + "\n";
+}
+
+Result<PlacementFile> parse_trtllm_placement(const nlohmann::json& document, const std::string& path,
+                                             const PlacementHints& hints) {
+  EVENKEEL_TRY_STATUS(check_exact_keys(document, path, kKeys));
+  EVENKEEL_TRY(slots, whole_number_of(document, path, "num_slots", 1));
+  EVENKEEL_TRY(updates, whole_number_of(document, path, "layer_updates_per_iter", 0));
+  EVENKEEL_TRY(
+      map, parse_layer_assignments(document.at(kAssignmentsKey), slots, fmt::format("{}: {}", path, kAssignmentsKey)));
+  if (updates > 0) {
+    map.notes.push_back(
+        fmt::format("layer_updates_per_iter {} (TensorRT-LLM changes the map itself) is left out", updates));
+  }
+  return placement_of(std::move(map), hints, path);
+}
+
+}  // namespace evenkeel

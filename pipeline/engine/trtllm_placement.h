@@ -1,0 +1,20 @@
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "partition/model/placement.h"
+#include "partition/model/result.h"
+#include "pipeline/engine/engine_map.h"
+
+namespace evenkeel {
+
+/// TensorRT-LLM's load balancer YAML with exactly its three keys, by absolute layer number; layer_updates_per_iter is
+/// 0, a map that stays. Fails with kInfeasible for unequal slots.
+[[nodiscard]] Result<std::string> trtllm_placement_text(const Placement& placement);
+
+/// The reverse. Fails with kInvalidInput, also where num_slots is not what the rows hold.
+[[nodiscard]] Result<PlacementFile> parse_trtllm_placement(const nlohmann::json& document, const std::string& path,
+                                                           const PlacementHints& hints);
+
+}  // namespace evenkeel
