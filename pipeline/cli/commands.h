@@ -10,5 +10,6 @@ void add_partition_command(CLI::App& program);
 void add_compare_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
 void add_convert_command(CLI::App& program);
+void add_inspect_command(CLI::App& program);
 
 }  // namespace evenkeel

@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   program.require_subcommand(1);
   program.failure_message(CLI::FailureMessage::simple);
   evenkeel::add_profile_command(program);
+  evenkeel::add_inspect_command(program);
   evenkeel::add_partition_command(program);
   evenkeel::add_compare_command(program);
   evenkeel::add_evaluate_command(program);

@@ -7,6 +7,15 @@
 #include "partition/model/check.h"
 
 namespace evenkeel {
+namespace {
+
+/// Columns a cell takes: its characters, those of UTF-8 that are one column wide (all that plot.h draws).
+std::size_t columns_of(const std::string& cell) {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(cell, [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0U) != 0x80U; }));
+}
+
+}  // namespace
 
 void Table::add(std::vector<std::string> row) {
   EVENKEEL_CHECK(row.size() == rows_.front().size(), "a row has a cell a column");
@@ -22,7 +31,7 @@ std::string Table::text() const {
   std::vector<std::size_t> width(rows_.front().size(), 0);
   for (const auto& row : rows_) {
     for (std::size_t column = 0; column < row.size(); ++column) {
-      width[column] = std::max(width[column], row[column].size());
+      width[column] = std::max(width[column], columns_of(row[column]));
     }
   }
   // Where each column's cells end; two spaces lie between columns.
@@ -45,7 +54,7 @@ std::string Table::text() const {
                           : fmt::format("  {:>{}}", rows_[i][column], width[column]);
     }
     text += line + '\n';
-    if (i == 0) text += std::string(line.size(), '-') + '\n';
+    if (i == 0) text += std::string(columns_of(line), '-') + '\n';
   }
   return text;
 }
