@@ -6,8 +6,11 @@
 #include <charconv>
 #include <cmath>
 
+#include "partition/cost/model_step_time.h"
 #include "pipeline/config/cluster_file.h"
+#include "pipeline/config/model_file.h"
 #include "pipeline/flags/nearest.h"
+#include "pipeline/trace/model_recording.h"
 
 namespace evenkeel {
 
@@ -21,15 +24,18 @@ void InputArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(std::size_t{1}, kExpertsMax));
 }
 
-ReadOptions InputArguments::read_options(Progress& progress) const {
-  ReadOptions options;
-  options.experts = experts;
+ReadOptions InputArguments::read_options(const std::optional<ModelSpec>& model, Progress& progress) const {
+  if (model && experts && *experts != model->experts) {
+    throw CommandError{{ErrorCode::kInvalidInput, fmt::format("--experts is {} but model {} has {}; give --model alone",
+                                                              *experts, model->name, model->experts)}};
+  }
+  ReadOptions options = model ? evenkeel::read_options(*model) : ReadOptions{experts};
   options.progress = [&progress](double share) { progress.show_share("reading", share); };
   return options;
 }
 
-Trace InputArguments::read(Progress& progress) const {
-  return value_or_exit(read_traces(traces, read_options(progress)));
+Trace InputArguments::read(const std::optional<ModelSpec>& model, Progress& progress) const {
+  return value_or_exit(read_traces(traces, read_options(model, progress)));
 }
 
 void ClusterArguments::add_to(CLI::App& command) {
@@ -62,22 +68,37 @@ Cluster ClusterArguments::read() const {
   return cluster;
 }
 
+void add_model_option(CLI::App& command, std::optional<ModelSpec>& model) {
+  command
+      .add_option_function<std::string>(
+          "--model", [&model](const std::string& name) { model = value_or_exit(read_model(name)); },
+          "The model: a model file, or one of " + CLI::detail::join(bundled_model_names(), ", "))
+      ->envname(environment_name("--model"));
+}
+
 void ModelArguments::add_to(CLI::App& command) {
+  add_model_option(command, spec);
   add_setting(command, "--comm", comm_name,
               "Which way tokens travel: resident, or dispatch as in vLLM, SGLang and TensorRT-LLM; default: dispatch "
               "where the placement is for one of them and the trace has token paths, else resident")
       ->check(CLI::IsMember({"resident", "dispatch"}));
-  add_setting(command, "--batch-tokens", step_time.batch_tokens, "Tokens of one modelled step, all ranks together")
+  add_setting(command, "--batch-tokens", batch_tokens, "Tokens of one modelled step, all ranks together")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 40))
       ->capture_default_str();
+}
+
+StepTimeModel ModelArguments::step_time() const {
+  StepTimeModel result = spec ? step_time_model(*spec) : StepTimeModel{};
+  result.batch_tokens = batch_tokens;
+  return result;
 }
 
 void SolveArguments::add_to(CLI::App& command) {
   add_setting(command, "--redundant", options.redundant, "Spare slots a layer, over all GPUs")
       ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 24))
       ->capture_default_str();
-  add_setting(command, "--groups", options.groups, "Routing groups of the model; EPLB packs them to nodes")
-      ->capture_default_str();
+  add_setting(command, "--groups", groups,
+              "Routing groups of the model; EPLB packs them to nodes; default: those of --model, or 1");
   add_setting(command, "--slack", options.load_slack_ratio, "Largest accepted load above the best found, as a ratio")
       ->capture_default_str();
   add_setting(command, "--time", time, "Solver time of each strategy: 500ms, 10s, 2m")->capture_default_str();
@@ -96,10 +117,15 @@ void SolveArguments::add_to(CLI::App& command) {
       ->check(CLI::IsMember({"metis", "transport", "search", "glpk"}));
 }
 
-PlaceOptions SolveArguments::with(Strategy strategy, Comm comm) const {
+std::size_t SolveArguments::groups_of(const std::optional<ModelSpec>& model) const {
+  return groups.value_or(model ? model->routing_groups : options.groups);
+}
+
+PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model, Comm comm) const {
   const auto is_left_out = [&](const char* stage) { return std::ranges::find(without, stage) != without.end(); };
   PlaceOptions result = options;
   result.strategy = strategy;
+  result.groups = groups_of(model.spec);
   result.time = value_or_exit(parse_duration(time));
   result.objective = {comm, value_or_exit(parse_objective(objective))};
   result.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"), is_left_out("glpk")};
@@ -164,10 +190,11 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   json["gpus"] = cluster.gpus;
   json["nodes"] = cluster.nodes;
   json["comm"] = comm == Comm::kDispatch ? "dispatch" : "resident";
-  json["batch_tokens"] = model.step_time.batch_tokens;
+  if (model.spec) json["model"] = model.spec->name;
+  json["batch_tokens"] = model.batch_tokens;
   if (solve == nullptr) return json;
   json["redundant"] = solve->options.redundant;
-  json["groups"] = solve->options.groups;
+  json["groups"] = solve->groups_of(model.spec);
   json["slack"] = solve->options.load_slack_ratio;
   json["time_seconds"] = value_or_exit(parse_duration(solve->time)).count();
   if (solve->options.work_units) json["work"] = *solve->options.work_units;

@@ -10,6 +10,7 @@
 
 #include "partition/cost/step_time.h"
 #include "partition/model/cluster.h"
+#include "partition/model/model_spec.h"
 #include "partition/model/result.h"
 #include "partition/place.h"
 #include "pipeline/cli/progress.h"
@@ -39,9 +40,10 @@ struct InputArguments {
   std::optional<std::size_t> experts;
 
   void add_to(CLI::App& command);
-  /// How the traces are read; `progress` shows a bar meanwhile and must outlive the reading.
-  [[nodiscard]] ReadOptions read_options(Progress& progress) const;
-  [[nodiscard]] Trace read(Progress& progress) const;
+  /// How the traces are read, held against the model if there is one; `progress` shows a bar meanwhile and must outlive
+  /// the reading.
+  [[nodiscard]] ReadOptions read_options(const std::optional<ModelSpec>& model, Progress& progress) const;
+  [[nodiscard]] Trace read(const std::optional<ModelSpec>& model, Progress& progress) const;
 };
 
 /// --cluster, or --gpus and --nodes.
@@ -61,13 +63,19 @@ struct ClusterArguments {
   CLI::App* command_ = nullptr;
 };
 
-/// What the figures are measured with.
+/// --model: adds the option, which reads the model while the command line is parsed. `model` must outlive `command`.
+void add_model_option(CLI::App& command, std::optional<ModelSpec>& model);
+
+/// The model that was recorded, and what the figures are measured with.
 struct ModelArguments {
-  StepTimeModel step_time;
+  /// Absent: what the trace tells, and the defaults of StepTimeModel.
+  std::optional<ModelSpec> spec;
+  std::size_t batch_tokens = StepTimeModel{}.batch_tokens;
   /// Absent: the command's default.
   std::optional<std::string> comm_name;
 
   void add_to(CLI::App& command);
+  [[nodiscard]] StepTimeModel step_time() const;
   [[nodiscard]] Comm comm(Comm otherwise = Comm::kResident) const {
     if (!comm_name) return otherwise;
     return *comm_name == "dispatch" ? Comm::kDispatch : Comm::kResident;
@@ -77,13 +85,16 @@ struct ModelArguments {
 /// How a placement is searched.
 struct SolveArguments {
   PlaceOptions options;
+  /// Absent: those of the model, or 1.
+  std::optional<std::size_t> groups;
   std::string time = "10s";
   std::string objective = "lexicographic";
   std::vector<std::string> without;
 
   void add_to(CLI::App& command);
-  /// The options with a strategy and a way to count communication.
-  [[nodiscard]] PlaceOptions with(Strategy strategy, Comm comm) const;
+  [[nodiscard]] std::size_t groups_of(const std::optional<ModelSpec>& model) const;
+  /// The options with a strategy, the model's groups and a way to count communication.
+  [[nodiscard]] PlaceOptions with(Strategy strategy, const ModelArguments& model, Comm comm) const;
 };
 
 /// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.

@@ -65,7 +65,7 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
                Progress& progress) {
   const std::string name(strategy_name(strategy));
   const Comm comm = arguments.model.comm();
-  auto solution = place(traffic.fit, cluster, arguments.solve.with(strategy, comm),
+  auto solution = place(traffic.fit, cluster, arguments.solve.with(strategy, arguments.model, comm),
                         [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); });
   ScoreRow row{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
   if (!solution && solution.error().code == ErrorCode::kInfeasible) return row;
@@ -79,7 +79,7 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
   row.certificate = solved.certificate;
   row.stages = solved.stages;
   const auto measured = [&](const RoutingProfile& profile) {
-    return value_or_exit(measure(profile, solved.placement, cluster, arguments.model.step_time, comm));
+    return value_or_exit(measure(profile, solved.placement, cluster, arguments.model.step_time(), comm));
   };
   row.in_sample = measured(traffic.fit);
   if (traffic.score) row.held_out = measured(*traffic.score);
@@ -95,7 +95,7 @@ void run(const CompareArguments& arguments) {
   const std::vector<Strategy> strategies = parse_strategies(arguments.strategies);
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  const Trace trace = arguments.input.read(progress);
+  const Trace trace = arguments.input.read(arguments.model.spec, progress);
   const Split split = value_or_exit(hold_out(trace, arguments.holdout, arguments.holdout_seed));
   // Infeasible for every strategy alike, so said before any solves.
   static_cast<void>(

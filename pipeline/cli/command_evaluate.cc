@@ -24,7 +24,7 @@ struct EvaluateArguments {
 void run(const EvaluateArguments& arguments) {
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  const Trace trace = arguments.input.read(progress);
+  const Trace trace = arguments.input.read(arguments.model.spec, progress);
   const RoutingProfile profile = profile_of(trace);
   std::vector<Placement> placements;
   for (const auto& path : arguments.placements) {
@@ -35,7 +35,7 @@ void run(const EvaluateArguments& arguments) {
     const Placement* const from = i == 0 ? nullptr : &placements.front();
     ScoreRow row{
         arguments.placements[i].string(), SolveStatus::kOk, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
-    auto metrics = measure(profile, placements[i], cluster, arguments.model.step_time, arguments.model.comm(), from);
+    auto metrics = measure(profile, placements[i], cluster, arguments.model.step_time(), arguments.model.comm(), from);
     if (!metrics) throw CommandError{{metrics.error().code, row.strategy + ": " + metrics.error().message}};
     row.in_sample = *std::move(metrics);
     rows.push_back(std::move(row));

@@ -14,6 +14,7 @@ namespace {
 
 struct InspectArguments {
   InputArguments input;
+  std::optional<ModelSpec> model;
   InspectOptions options;
   bool json = false;
 };
@@ -34,7 +35,7 @@ nlohmann::ordered_json options_json(const InspectArguments& arguments) {
 void run(const InspectArguments& arguments) {
   ok_or_exit(arguments.options.validate());
   Progress progress;
-  const Trace trace = arguments.input.read(progress);
+  const Trace trace = arguments.input.read(arguments.model, progress);
   progress.show("measuring");
   const Inspection inspection = value_or_exit(inspect(trace, arguments.options));
   progress.show("");
@@ -50,6 +51,7 @@ void add_inspect_command(CLI::App& program) {
   auto arguments = std::make_shared<InspectArguments>();
   InspectOptions& options = arguments->options;
   arguments->input.add_to(*command);
+  add_model_option(*command, arguments->model);
   add_setting(*command, "--windows", options.windows, "Parts to compare where the trace marks no windows")
       ->capture_default_str();
   add_setting(*command, "--segments", options.segments, "Tokens of a segment, for SRP and SCH; with commas")

@@ -31,18 +31,18 @@ void run(const PartitionArguments& arguments) {
   const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  const Trace trace = arguments.input.read(progress);
+  const Trace trace = arguments.input.read(arguments.model.spec, progress);
   const RoutingProfile profile = profile_of(trace);
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
-  const PlaceOptions options = arguments.solve.with(strategy, comm);
+  const PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm);
   const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
   }));
   ScoreRow row{arguments.strategy, solution.status,      solution.solve_seconds, std::nullopt,
                std::nullopt,       solution.certificate, solution.stages};
-  row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time, comm));
+  row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time(), comm));
   const std::string text = value_or_exit(placement_text(solution.placement, format, trace.shape));
   ok_or_exit(write_output(arguments.output, text));
   if (arguments.report) ok_or_exit(write_output(*arguments.report, json_text(to_json(row))));

@@ -18,6 +18,7 @@ namespace {
 
 struct ProfileArguments {
   InputArguments input;
+  std::optional<ModelSpec> model;
   std::optional<std::uint64_t> window_tokens;
   std::optional<std::uint64_t> window_sequences;
   std::optional<std::uint64_t> window_seconds;
@@ -76,7 +77,8 @@ std::string summary_table(const Trace& profile, std::uint64_t tokens) {
 void run(const ProfileArguments& arguments) {
   Progress progress;
   Profiler profiler(profile_options(arguments));
-  ok_or_exit(read_recordings(arguments.input.traces, arguments.input.read_options(progress), profiler));
+  ok_or_exit(
+      read_recordings(arguments.input.traces, arguments.input.read_options(arguments.model, progress), profiler));
   const std::uint64_t tokens = profiler.tokens_read();
   const Trace profile = value_or_exit(profiler.finish());
   progress.show("writing");
@@ -94,6 +96,7 @@ void add_profile_command(CLI::App& program) {
       "profile", "Add recordings up into a routing profile: exact loads a window and a sample of token paths");
   auto arguments = std::make_shared<ProfileArguments>();
   arguments->input.add_to(*command);
+  add_model_option(*command, arguments->model);
   const CLI::Range at_least_one(std::uint64_t{1}, std::uint64_t{1} << 62);
   auto* const by_tokens =
       add_setting(*command, "--window-tokens", arguments->window_tokens, "End a window after so many tokens")

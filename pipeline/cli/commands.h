@@ -11,5 +11,6 @@ void add_compare_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
 void add_convert_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
+void add_synth_command(CLI::App& program);
 
 }  // namespace evenkeel

@@ -49,6 +49,7 @@ int run(int argc, char** argv) {
   evenkeel::add_compare_command(program);
   evenkeel::add_evaluate_command(program);
   evenkeel::add_convert_command(program);
+  evenkeel::add_synth_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -7,6 +7,8 @@
 #include <charconv>
 #include <cmath>
 #include <fstream>
+#include <iterator>
+#include <set>
 
 #include "pipeline/flags/nearest.h"
 
@@ -17,20 +19,41 @@ constexpr std::uintmax_t kYamlBytesMax = 1 << 20;
 
 using Entries = std::vector<std::pair<std::string, std::string>>;
 
-Status add_entry(const std::string& path, std::string key, const YAML::Node& value,
-                 const std::vector<std::string>& known, Entries& entries) {
-  if (std::find(known.begin(), known.end(), key) == known.end()) {
-    return invalid_input(fmt::format("{}: unknown key '{}'{}", path, key, did_you_mean(key, known)));
+/// Keys a file may set, and those of them that may have a list.
+struct Keys {
+  const std::vector<std::string>& known;
+  const std::vector<std::string>& lists;
+};
+
+/// The items of a list of scalars with commas between them; none where it is something else.
+std::optional<std::string> joined_items(const YAML::Node& value) {
+  if (!value.IsSequence() || !std::ranges::all_of(value, [](const auto& item) { return item.IsScalar(); }))
+    return std::nullopt;
+  std::string joined;
+  for (const auto& item : value) joined += (joined.empty() ? "" : ",") + item.Scalar();
+  return joined;
+}
+
+Status add_entry(const std::string& path, std::string key, const YAML::Node& value, const Keys& keys,
+                 Entries& entries) {
+  if (std::ranges::find(keys.known, key) == keys.known.end()) {
+    return invalid_input(fmt::format("{}: unknown key '{}'{}", path, key, did_you_mean(key, keys.known)));
   }
-  if (!value.IsScalar()) return invalid_input(fmt::format("{}: key '{}' is not a single value; give one", path, key));
+  const bool may_be_list = std::ranges::find(keys.lists, key) != keys.lists.end();
+  const std::optional<std::string> text = value.IsScalar() ? value.Scalar()
+                                          : may_be_list    ? joined_items(value)
+                                                           : std::optional<std::string>();
+  if (!text) {
+    return invalid_input(fmt::format("{}: key '{}' is not a single value{}; give one", path, key,
+                                     may_be_list ? " or a list of them" : ""));
+  }
   const bool is_repeated = std::ranges::any_of(entries, [&](const auto& entry) { return entry.first == key; });
   if (is_repeated) return invalid_input(fmt::format("{}: key '{}' is set twice; keep one", path, key));
-  entries.emplace_back(std::move(key), value.Scalar());
+  entries.emplace_back(std::move(key), *text);
   return {};
 }
 
-Result<Entries> read_entries(const std::string& path, const YAML::Node& document,
-                             const std::vector<std::string>& known) {
+Result<Entries> read_entries(const std::string& path, const YAML::Node& document, const Keys& keys) {
   Entries entries;
   if (document.IsNull()) return entries;
   if (!document.IsMap())
@@ -41,20 +64,46 @@ Result<Entries> read_entries(const std::string& path, const YAML::Node& document
           fmt::format("{}: line {} has a key that is no word; write 'key: value'", path, item.first.Mark().line + 1));
     const std::string key = item.first.Scalar();
     if (!item.second.IsMap() || item.second.size() == 0) {
-      EVENKEEL_TRY_STATUS(add_entry(path, key, item.second, known, entries));
+      EVENKEEL_TRY_STATUS(add_entry(path, key, item.second, keys, entries));
       continue;
     }
     for (const auto& inner : item.second) {
       EVENKEEL_TRY_STATUS(
-          add_entry(path, fmt::format("{}.{}", key, inner.first.Scalar()), inner.second, known, entries));
+          add_entry(path, fmt::format("{}.{}", key, inner.first.Scalar()), inner.second, keys, entries));
     }
   }
   return entries;
 }
 
+struct Range {
+  std::size_t first;
+  std::size_t last;
+  std::size_t step;
+};
+
+/// "4", "4-7" or "4-7/2".
+std::optional<Range> parse_range(std::string_view text) {
+  const char* at = text.data();
+  const char* const end = at + text.size();
+  const auto read = [&](std::size_t& number) {
+    const auto [next, code] = std::from_chars(at, end, number);
+    at = next;
+    return code == std::errc();
+  };
+  Range range{0, 0, 1};
+  if (!read(range.first)) return std::nullopt;
+  range.last = range.first;
+  if (at != end && *at == '-' && (++at, !read(range.last))) return std::nullopt;
+  if (at != end && *at == '/' && (++at, !read(range.step))) return std::nullopt;
+  if (at != end || range.first > range.last || range.step == 0) return std::nullopt;
+  range.step = std::min(range.step, range.last - range.first + 1);
+  return range;
+}
+
 }  // namespace
 
-Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std::vector<std::string>& known) {
+Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std::vector<std::string>& known,
+                                    const std::vector<std::string>& lists) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
   if (error)
@@ -63,17 +112,22 @@ Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std
     return invalid_input(
         fmt::format("{}: it has {} bytes; settings of at most {} are accepted", path.string(), bytes, kYamlBytesMax));
   }
+  std::ifstream in(path, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  return parse(path.string(), content, known, lists);
+}
+
+Result<StrictYaml> StrictYaml::parse(const std::string& name, const std::string& content,
+                                     const std::vector<std::string>& known, const std::vector<std::string>& lists) {
   try {
-    std::ifstream in(path);
-    const std::vector<YAML::Node> documents = YAML::LoadAll(in);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(content);
     if (documents.size() > 1)
-      return invalid_input(
-          fmt::format("{}: it holds {} documents; keep one, without ---", path.string(), documents.size()));
-    EVENKEEL_TRY(entries, read_entries(path.string(), documents.empty() ? YAML::Node() : documents.front(), known));
-    return StrictYaml(path.string(), std::move(entries));
+      return invalid_input(fmt::format("{}: it holds {} documents; keep one, without ---", name, documents.size()));
+    EVENKEEL_TRY(entries, read_entries(name, documents.empty() ? YAML::Node() : documents.front(), Keys{known, lists}));
+    return StrictYaml(name, std::move(entries));
   } catch (const YAML::Exception& exception) {
-    return invalid_input(fmt::format("{}: line {} is not valid YAML ({}); mend it", path.string(),
-                                     exception.mark.line + 1, exception.msg));
+    return invalid_input(
+        fmt::format("{}: line {} is not valid YAML ({}); mend it", name, exception.mark.line + 1, exception.msg));
   }
 }
 
@@ -103,6 +157,24 @@ Result<std::optional<std::size_t>> StrictYaml::count(const std::string& key) con
     return invalid_input(fmt::format("{}: key '{}' is '{}'; give a whole number, 0 or above", path_, key, *value));
   }
   return std::optional(number);
+}
+
+Result<std::vector<std::size_t>> StrictYaml::numbers(const std::string& key, std::size_t below) const {
+  const std::string all = text(key).value_or("");
+  std::set<std::size_t> numbers;
+  for (std::size_t start = 0; start < all.size();) {
+    const std::size_t comma = std::min(all.find(',', start), all.size());
+    const std::string item = all.substr(start, comma - start);
+    const auto range = parse_range(item);
+    if (!range || range->last >= below) {
+      return invalid_input(
+          fmt::format("{}: key '{}' holds '{}'; give numbers from 0 to {}, ranges such as 0-2, or 0-46/2", path_, key,
+                      item, below - 1));
+    }
+    for (std::size_t number = range->first; number <= range->last; number += range->step) numbers.insert(number);
+    start = comma + 1;
+  }
+  return std::vector<std::size_t>(numbers.begin(), numbers.end());
 }
 
 }  // namespace evenkeel

@@ -14,9 +14,14 @@ namespace evenkeel {
 /// repeated key is an error that names the nearest known one.
 class StrictYaml {
  public:
-  /// `known` lists every accepted key, such as "gpus" or "intra_node.latency_us". Fails with kInvalidInput.
-  [[nodiscard]] static Result<StrictYaml> read(const std::filesystem::path& path,
-                                               const std::vector<std::string>& known);
+  /// `known` lists every accepted key, such as "gpus" or "intra_node.latency_us"; those of `lists` may also have a list
+  /// of scalars. Fails with kInvalidInput.
+  [[nodiscard]] static Result<StrictYaml> read(const std::filesystem::path& path, const std::vector<std::string>& known,
+                                               const std::vector<std::string>& lists = {});
+  /// As read(), of a text that is at hand; `name` is what messages call it.
+  [[nodiscard]] static Result<StrictYaml> parse(const std::string& name, const std::string& content,
+                                                const std::vector<std::string>& known,
+                                                const std::vector<std::string>& lists = {});
 
   /// The text of a scalar, or none where the file does not set it.
   [[nodiscard]] std::optional<std::string> text(const std::string& key) const;
@@ -24,7 +29,10 @@ class StrictYaml {
   [[nodiscard]] Result<std::optional<double>> number(const std::string& key) const;
   /// As whole number, 0 or above.
   [[nodiscard]] Result<std::optional<std::size_t>> count(const std::string& key) const;
-  /// Every key the file sets with its text, in file order.
+  /// Whole numbers, ascending and each once, none where the key is not set: the items of a list, or the one value, are
+  /// each a number, a range "4-7" with both ends, or "0-46/2", every second number of it. At most `below - 1`.
+  [[nodiscard]] Result<std::vector<std::size_t>> numbers(const std::string& key, std::size_t below) const;
+  /// Every key the file sets with its text, in file order; a list has its items with commas between them.
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& entries() const { return entries_; }
 
  private:

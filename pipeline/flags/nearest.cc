@@ -31,9 +31,12 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::optional<std::string> nearest_word(std::string_view word, std::span<const std::string> accepted) {
   std::optional<std::string> best;
-  std::size_t best_distance = std::max<std::size_t>(2, word.size() / 2) + 1;
+  const std::size_t farthest = std::max<std::size_t>(2, word.size() / 2);
+  std::size_t best_distance = farthest + 1;
   for (const std::string& candidate : accepted) {
-    const std::size_t distance = edit_distance(word.substr(0, 64), candidate);
+    std::size_t distance = edit_distance(word.substr(0, 64), candidate);
+    // Whoever leaves the end off means the word, however long the end is.
+    if (word.size() >= 3 && candidate.starts_with(word)) distance = std::min(distance, farthest);
     if (distance < best_distance) {
       best_distance = distance;
       best = candidate;

@@ -363,7 +363,7 @@ Status read_npz_recording(const std::filesystem::path& file, const ReadOptions& 
   EVENKEEL_TRY_STATUS(read_layers(path, archive, (ids ? ids : loads)->header().shape[1], options, header));
   if (loads) EVENKEEL_TRY_STATUS(check_rounds_of_profile(path, header, loads->header().shape[1]));
   EVENKEEL_TRY(hidden_layers, number(path, archive, "hidden_layers", kLayerIdMax + 1));
-  header.hidden_layers = hidden_layers ? hidden_layers : options.hidden_layers;
+  header.hidden_layers = hidden_layers;
   EVENKEEL_TRY(one_in, number(path, archive, "paths_one_in", std::size_t{1} << 62));
   header.paths_one_in = one_in.value_or(1);
   if (!std::has_single_bit(header.paths_one_in) || (header.paths_one_in > 1 && !loads)) {

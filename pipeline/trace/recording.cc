@@ -14,6 +14,27 @@
 namespace evenkeel {
 namespace {
 
+/// Hands everything on, headers with what the options know and after their check.
+class CheckedSink : public RecordingSink {
+ public:
+  CheckedSink(const ReadOptions& options, RecordingSink& sink) : options_(options), sink_(sink) {}
+
+  Status begin(const std::string& path, const RecordingHeader& header) override {
+    RecordingHeader known = header;
+    if (options_.check) EVENKEEL_TRY_STATUS(options_.check(path, header));
+    if (options_.hidden_layers) known.hidden_layers = options_.hidden_layers;
+    return sink_.begin(path, known);
+  }
+  Status loads(LoadWindow window) override { return sink_.loads(std::move(window)); }
+  Status begin_sequence(const SequenceLabel& label) override { return sink_.begin_sequence(label); }
+  Status tokens(std::span<const ExpertIndex> experts) override { return sink_.tokens(experts); }
+  Status end() override { return sink_.end(); }
+
+ private:
+  const ReadOptions& options_;
+  RecordingSink& sink_;
+};
+
 Status read_recording(const std::filesystem::path& path, const ReadOptions& options, RecordingSink& sink) {
   EVENKEEL_TRY_STATUS(check_regular_file(path));
   std::ifstream in(path, std::ios::binary);
@@ -33,6 +54,7 @@ Status read_recording(const std::filesystem::path& path, const ReadOptions& opti
 
 Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
                        RecordingSink& sink) {
+  CheckedSink checked(options, sink);
   EVENKEEL_CHECK(!paths.empty(), "the command line asks for at least one trace");
   for (std::size_t i = 0; i < paths.size(); ++i) {
     ReadOptions of_file = options;
@@ -41,7 +63,7 @@ Status read_recordings(const std::vector<std::filesystem::path>& paths, const Re
         options.progress((static_cast<double>(i) + share) / static_cast<double>(paths.size()));
       };
     }
-    EVENKEEL_TRY_STATUS(read_recording(paths[i], of_file, sink));
+    EVENKEEL_TRY_STATUS(read_recording(paths[i], of_file, checked));
   }
   return {};
 }

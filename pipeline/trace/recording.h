@@ -14,22 +14,6 @@
 
 namespace evenkeel {
 
-/// How a recording is to be read; what it does not say itself.
-struct ReadOptions {
-  /// Experts of a layer; absent: as the recording says, or the largest id seen + 1.
-  std::optional<std::size_t> experts = {};
-  /// Zero-compute experts that follow the real ones: ids experts .. experts + null_experts - 1 are "no expert".
-  std::size_t null_experts = 0;
-  /// Numbers of the model's MoE layers, ascending; empty: not known.
-  std::vector<int> moe_layer_ids = {};
-  /// All layers of the model, dense ones included.
-  std::optional<std::size_t> hidden_layers = {};
-  /// Routing decisions a layer takes, one row of the recording each.
-  std::size_t rounds_per_layer = 1;
-  /// Told now and then what share [0, 1] of the recordings is read.
-  std::function<void(double)> progress = {};
-};
-
 /// What a recording says before its data.
 struct RecordingHeader {
   /// Numbers of the layers it holds, ascending; dense ones may be among them, without load.
@@ -47,6 +31,24 @@ struct RecordingHeader {
   bool has_loads = false;
   /// One token in so many is among the token paths; a power of two, above 1 only beside loads.
   std::uint64_t paths_one_in = 1;
+};
+
+/// How a recording is to be read; what it does not say itself.
+struct ReadOptions {
+  /// Experts of a layer; absent: as the recording says, or the largest id seen + 1.
+  std::optional<std::size_t> experts = {};
+  /// Zero-compute experts that follow the real ones: ids experts .. experts + null_experts - 1 are "no expert".
+  std::size_t null_experts = 0;
+  /// Numbers of the model's MoE layers, ascending; empty: not known.
+  std::vector<int> moe_layer_ids = {};
+  /// All layers of the model, dense ones included.
+  std::optional<std::size_t> hidden_layers = {};
+  /// Routing decisions a layer takes, one row of the recording each.
+  std::size_t rounds_per_layer = 1;
+  /// Holds each recording's header against what is known, by its path; a failure ends the reading.
+  std::function<Status(const std::string& path, const RecordingHeader& header)> check = {};
+  /// Told now and then what share [0, 1] of the recordings is read.
+  std::function<void(double)> progress = {};
 };
 
 /// What is known of the tokens that follow.

@@ -64,6 +64,7 @@ TEST(NearestWord, is_the_closest_or_none) {
   EXPECT_EQ(nearest_word("contigous", words), "contiguous");
   EXPECT_EQ(nearest_word("elpb", words), "eplb");
   EXPECT_EQ(nearest_word("something-else", words), std::nullopt);
+  EXPECT_EQ(nearest_word("con", words), "contiguous");
 }
 
 }  // namespace
