@@ -9,7 +9,7 @@ build=(
   libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libspdlog-dev
   libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
 )
-test=(clang-format libgtest-dev python3 python3-msgpack python3-numpy python3-yaml python3-zmq)
+test=(clang-format libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
 
 wanted=("${build[@]}")
 if [ "${1:-}" = --test ]; then wanted+=("${test[@]}"); fi

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <zip.h>
 
 #include <algorithm>
 #include <array>
@@ -138,95 +137,37 @@ std::optional<std::int64_t> integer_at(const NpyHeader& header, std::span<const 
   }
 }
 
-struct NpyStream::Entry {
-  zip_file_t* file;
-};
-
-void NpyStream::EntryDeleter::operator()(Entry* entry) const {
-  zip_fclose(entry->file);
-  delete entry;
-}
-
-NpyStream::NpyStream(NpyHeader header, std::unique_ptr<Entry, EntryDeleter> entry, std::string label)
-    : header_(std::move(header)), entry_(std::move(entry)), label_(std::move(label)) {}
-
-Status NpyStream::read(std::span<std::byte> out) {
-  std::size_t done = 0;
-  while (done < out.size()) {
-    const zip_int64_t got = zip_fread(entry_->file, out.data() + done, out.size() - done);
-    if (got <= 0) {
-      return invalid_input(fmt::format("{}: the data ends early or is damaged ({}); copy or write the file again",
-                                       label_, got < 0 ? zip_file_strerror(entry_->file) : "cut short"));
-    }
-    done += static_cast<std::size_t>(got);
-  }
-  return {};
-}
-
-struct NpzArchive::Zip {
-  zip_t* handle;
-};
-
-void NpzArchive::ZipDeleter::operator()(Zip* zip) const {
-  zip_discard(zip->handle);
-  delete zip;
-}
-
-NpzArchive::NpzArchive(std::unique_ptr<Zip, ZipDeleter> zip, std::string path)
-    : zip_(std::move(zip)), path_(std::move(path)) {}
-
 Result<NpzArchive> NpzArchive::open(const std::filesystem::path& path) {
-  int code = 0;
-  zip_t* const handle = zip_open(path.c_str(), ZIP_RDONLY, &code);
-  if (handle == nullptr) {
-    zip_error_t error;
-    zip_error_init_with_code(&error, code);
-    std::string message = fmt::format("{}: it cannot be opened as a zip archive ({}); write it again with numpy.savez",
-                                      path.string(), zip_error_strerror(&error));
-    zip_error_fini(&error);
-    return invalid_input(std::move(message));
-  }
-  return NpzArchive(std::unique_ptr<Zip, ZipDeleter>(new Zip{handle}), path.string());
+  EVENKEEL_TRY(zip, ZipArchive::open(path, "write it again with numpy.savez"));
+  return NpzArchive(std::move(zip), path.string());
 }
 
-bool NpzArchive::has(std::string_view array) const {
-  return zip_name_locate(zip_->handle, fmt::format("{}.npy", array).c_str(), 0) >= 0;
-}
+bool NpzArchive::has(std::string_view array) const { return zip_.has(fmt::format("{}.npy", array)); }
 
 Result<NpyStream> NpzArchive::array(std::string_view name) const {
   const std::string label = fmt::format("{}: array '{}'", path_, name);
   const std::string entry_name = fmt::format("{}.npy", name);
-  zip_stat_t stat;
-  if (zip_stat(zip_->handle, entry_name.c_str(), 0, &stat) != 0) {
-    return invalid_input(fmt::format("{} is missing; a native trace holds ids and seq_start", label));
-  }
-  zip_file_t* const file = zip_fopen(zip_->handle, entry_name.c_str(), 0);
-  if (file == nullptr) {
-    return invalid_input(fmt::format("{} cannot be opened ({}); write the file again with numpy.savez", label,
-                                     zip_strerror(zip_->handle)));
-  }
-  std::unique_ptr<NpyStream::Entry, NpyStream::EntryDeleter> entry(new NpyStream::Entry{file});
+  if (!has(name)) return invalid_input(fmt::format("{} is missing; a native trace holds ids and seq_start", label));
+  EVENKEEL_TRY(entry, zip_.entry(entry_name, label));
   std::array<std::byte, kHeaderBytesMax + 12> head;
-  const zip_int64_t got = zip_fread(file, head.data(), head.size());
-  if (got < 0)
-    return invalid_input(fmt::format("{}: it is damaged ({}); write it again", label, zip_file_strerror(file)));
-  const auto parsed = parse_npy_header(std::span(head).first(static_cast<std::size_t>(got)));
+  const auto start =
+      std::span(head).first(static_cast<std::size_t>(std::min<std::uint64_t>(head.size(), entry.size())));
+  EVENKEEL_TRY_STATUS(entry.read(start));
+  const auto parsed = parse_npy_header(start);
   if (!parsed) return invalid_input(fmt::format("{}: {}", label, parsed.error().message));
   const auto& [header, header_bytes] = *parsed;
   std::size_t data_bytes = 0;
-  if (__builtin_mul_overflow(header.elements(), header.item_bytes, &data_bytes) || stat.size < header_bytes ||
-      data_bytes != stat.size - header_bytes) {
-    return invalid_input(fmt::format(
-        "{}: its header claims shape ({}) of {} bytes each but {} bytes follow; write it again", label,
-        fmt::join(header.shape, ", "), header.item_bytes, stat.size < header_bytes ? 0 : stat.size - header_bytes));
+  if (__builtin_mul_overflow(header.elements(), header.item_bytes, &data_bytes) || entry.size() < header_bytes ||
+      data_bytes != entry.size() - header_bytes) {
+    return invalid_input(
+        fmt::format("{}: its header claims shape ({}) of {} bytes each but {} bytes follow; write it again", label,
+                    fmt::join(header.shape, ", "), header.item_bytes,
+                    entry.size() < header_bytes ? 0 : entry.size() - header_bytes));
   }
   // Deflated entries cannot seek, so the entry is opened anew and read past its header.
-  zip_file_t* const data = zip_fopen(zip_->handle, entry_name.c_str(), 0);
-  if (data == nullptr) return invalid_input(fmt::format("{} cannot be opened ({})", label, zip_strerror(zip_->handle)));
-  NpyStream stream(header, std::unique_ptr<NpyStream::Entry, NpyStream::EntryDeleter>(new NpyStream::Entry{data}),
-                   label);
-  EVENKEEL_TRY_STATUS(stream.read(std::span(head).first(header_bytes)));
-  return stream;
+  EVENKEEL_TRY(data, zip_.entry(entry_name, label));
+  EVENKEEL_TRY_STATUS(data.skip(header_bytes));
+  return NpyStream(header, std::move(data));
 }
 
 Result<std::vector<std::int64_t>> NpzArchive::integers(std::string_view name, std::size_t elements_max) const {

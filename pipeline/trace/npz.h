@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "partition/model/result.h"
+#include "pipeline/trace/zip_archive.h"
 
 namespace evenkeel {
 
@@ -36,22 +36,17 @@ class NpyStream {
  public:
   [[nodiscard]] const NpyHeader& header() const { return header_; }
   /// Fills `out` with the next bytes of the array's data. Fails with kInvalidInput where the archive is cut or damaged.
-  [[nodiscard]] Status read(std::span<std::byte> out);
+  [[nodiscard]] Status read(std::span<std::byte> out) { return data_.read(out); }
 
  private:
   friend class NpzArchive;
-  struct Entry;
-  struct EntryDeleter {
-    void operator()(Entry* entry) const;
-  };
-  NpyStream(NpyHeader header, std::unique_ptr<Entry, EntryDeleter> entry, std::string label);
+  NpyStream(NpyHeader header, ZipEntry data) : header_(std::move(header)), data_(std::move(data)) {}
 
   NpyHeader header_;
-  std::unique_ptr<Entry, EntryDeleter> entry_;
-  std::string label_;
+  ZipEntry data_;
 };
 
-/// A NumPy .npz archive open for reading; the one place that knows libzip. Not thread-safe.
+/// A NumPy .npz archive open for reading. Not thread-safe.
 class NpzArchive {
  public:
   /// Fails with kInvalidInput where the file is not a zip archive.
@@ -66,13 +61,9 @@ class NpzArchive {
   [[nodiscard]] Result<std::vector<std::string>> strings(std::string_view name, std::size_t elements_max) const;
 
  private:
-  struct Zip;
-  struct ZipDeleter {
-    void operator()(Zip* zip) const;
-  };
-  NpzArchive(std::unique_ptr<Zip, ZipDeleter> zip, std::string path);
+  NpzArchive(ZipArchive zip, std::string path) : zip_(std::move(zip)), path_(std::move(path)) {}
 
-  std::unique_ptr<Zip, ZipDeleter> zip_;
+  ZipArchive zip_;
   std::string path_;
 };
 

@@ -10,6 +10,8 @@
 #include "pipeline/trace/json_file.h"
 #include "pipeline/trace/npz_recording.h"
 #include "pipeline/trace/sglang_counts.h"
+#include "pipeline/trace/sglang_recording.h"
+#include "pipeline/trace/torch_archive.h"
 
 namespace evenkeel {
 namespace {
@@ -35,35 +37,76 @@ class CheckedSink : public RecordingSink {
   RecordingSink& sink_;
 };
 
-Status read_recording(const std::filesystem::path& path, const ReadOptions& options, RecordingSink& sink) {
+enum class RecordingFormat { kNpz, kSglangRecording, kSglangCounts };
+
+/// Recognised by the first bytes, of archives by their entries.
+Result<RecordingFormat> recognise(const std::filesystem::path& path) {
   EVENKEEL_TRY_STATUS(check_regular_file(path));
   std::ifstream in(path, std::ios::binary);
   std::array<char, 4096> head{};
   in.read(head.data(), head.size());
   const std::string_view start(head.data(), static_cast<std::size_t>(in.gcount()));
-  if (start.starts_with("PK")) return read_npz_recording(path, options, sink);
+  if (start.starts_with("PK")) {
+    EVENKEEL_TRY(is_torch, is_torch_archive(path));
+    return is_torch ? RecordingFormat::kSglangRecording : RecordingFormat::kNpz;
+  }
   const std::size_t first = start.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && start[first] == '{') return read_sglang_counts(path, options, sink);
+  if (first != std::string_view::npos && start[first] == '{') return RecordingFormat::kSglangCounts;
   return invalid_input(
       fmt::format("{}: its content is {}; give a recording in one of the formats of evenkeel profile "
                   "--help",
                   path.string(), start.empty() ? "empty" : "of no known trace format"));
 }
 
+/// Files that are one recording.
+struct Recording {
+  RecordingFormat format;
+  std::vector<std::filesystem::path> files;
+};
+
+/// Every rank of an SGLang run writes files of its own, which are summed up: all of them are one recording, in the
+/// place of the first.
+Result<std::vector<Recording>> gather(const std::vector<std::filesystem::path>& paths) {
+  std::vector<Recording> recordings;
+  for (const auto& path : paths) {
+    EVENKEEL_TRY(format, recognise(path));
+    const auto run = std::ranges::find(recordings, RecordingFormat::kSglangRecording, &Recording::format);
+    if (format == RecordingFormat::kSglangRecording && run != recordings.end()) {
+      run->files.push_back(path);
+    } else {
+      recordings.push_back({format, {path}});
+    }
+  }
+  return recordings;
+}
+
+Status read_recording(const Recording& recording, const ReadOptions& options, RecordingSink& sink) {
+  switch (recording.format) {
+    case RecordingFormat::kNpz:
+      return read_npz_recording(recording.files.front(), options, sink);
+    case RecordingFormat::kSglangRecording:
+      return read_sglang_recording(recording.files, options, sink);
+    case RecordingFormat::kSglangCounts:
+      return read_sglang_counts(recording.files.front(), options, sink);
+  }
+  return {};
+}
+
 }  // namespace
 
 Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
                        RecordingSink& sink) {
-  CheckedSink checked(options, sink);
   EVENKEEL_CHECK(!paths.empty(), "the command line asks for at least one trace");
-  for (std::size_t i = 0; i < paths.size(); ++i) {
-    ReadOptions of_file = options;
+  CheckedSink checked(options, sink);
+  EVENKEEL_TRY(recordings, gather(paths));
+  for (std::size_t i = 0; i < recordings.size(); ++i) {
+    ReadOptions of_recording = options;
     if (options.progress) {
-      of_file.progress = [&](double share) {
-        options.progress((static_cast<double>(i) + share) / static_cast<double>(paths.size()));
+      of_recording.progress = [&](double share) {
+        options.progress((static_cast<double>(i) + share) / static_cast<double>(recordings.size()));
       };
     }
-    EVENKEEL_TRY_STATUS(read_recording(paths[i], of_file, checked));
+    EVENKEEL_TRY_STATUS(read_recording(recordings[i], of_recording, checked));
   }
   return {};
 }

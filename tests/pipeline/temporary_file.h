@@ -54,18 +54,29 @@ std::string bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 
-/// A deflated archive with the given arrays.
-inline std::filesystem::path write_npz(const TemporaryFolder& folder, const std::string& name,
-                                       const std::map<std::string, std::string>& arrays) {
+/// An archive with the given entries.
+inline std::filesystem::path write_zip(const TemporaryFolder& folder, const std::string& name,
+                                       const std::map<std::string, std::string>& entries,
+                                       zip_int32_t compression = ZIP_CM_DEFLATE) {
   const auto path = folder.path() / name;
+  constexpr zip_uint32_t kFastest = 1;
   int code = 0;
   zip_t* const archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
-  for (const auto& [array, content] : arrays) {
-    zip_file_add(archive, (array + ".npy").c_str(), zip_source_buffer(archive, content.data(), content.size(), 0),
-                 ZIP_FL_OVERWRITE);
+  for (const auto& [entry, content] : entries) {
+    const zip_int64_t index = zip_file_add(
+        archive, entry.c_str(), zip_source_buffer(archive, content.data(), content.size(), 0), ZIP_FL_OVERWRITE);
+    zip_set_file_compression(archive, static_cast<zip_uint64_t>(index), compression, kFastest);
   }
   zip_close(archive);
   return path;
+}
+
+/// A deflated archive with the given arrays.
+inline std::filesystem::path write_npz(const TemporaryFolder& folder, const std::string& name,
+                                       const std::map<std::string, std::string>& arrays) {
+  std::map<std::string, std::string> entries;
+  for (const auto& [array, content] : arrays) entries[array + ".npy"] = content;
+  return write_zip(folder, name, entries);
 }
 
 }  // namespace evenkeel::testing
