@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds and runs every test. On a bare Debian 12 this is the first command to run.
 #   ./test.sh          all tests, about 10 minutes with the first build
-#   ./test.sh --full   and the same tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+#   ./test.sh --full   and the same tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer, and fuzzing
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -28,4 +28,5 @@ if [ $full = yes ]; then
     scripts/build.sh $preset --with-tests
     TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset
   done
+  scripts/fuzz.sh
 fi

@@ -9,7 +9,7 @@ add_library(evenkeel_compile_options INTERFACE)
 target_compile_options(evenkeel_compile_options INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wnon-virtual-dtor -Woverloaded-virtual -Werror
   # g++ 12 at -O3 reports overlaps and overflows inside std::string and fmt 9 that are not there (GCC bug 105329 and its kin).
-  -Wno-restrict -Wno-stringop-overflow
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict -Wno-stringop-overflow>
   -fstack-protector-strong)
 target_compile_definitions(evenkeel_compile_options INTERFACE
   SPDLOG_FMT_EXTERNAL MSGPACK_NO_BOOST $<$<NOT:$<CONFIG:Release>>:_GLIBCXX_ASSERTIONS>)

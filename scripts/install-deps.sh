@@ -2,17 +2,22 @@
 # Installs the Debian packages that evenkeel needs and this machine lacks. docs/dependencies.md says why each is there.
 #   scripts/install-deps.sh          build and run
 #   scripts/install-deps.sh --test   and test
+#   scripts/install-deps.sh --fuzz   and fuzz (scripts/fuzz.sh)
 set -euo pipefail
 
 build=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libspdlog-dev
-  libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
+  libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libsimdjson-dev
+  libspdlog-dev libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
 )
 test=(clang-format libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
+fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-numpy)
 
 wanted=("${build[@]}")
-if [ "${1:-}" = --test ]; then wanted+=("${test[@]}"); fi
+case "${1:-}" in
+  --test) wanted+=("${test[@]}") ;;
+  --fuzz) wanted+=("${fuzz[@]}") ;;
+esac
 
 missing=()
 for package in "${wanted[@]}"; do

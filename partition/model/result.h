@@ -43,20 +43,28 @@ using Result = tl::expected<T, Error>;
 /// Success without a value, or an Error.
 using Status = Result<void>;
 
+/// A message without control characters: what it quotes from a file may hold line ends and terminal codes.
+[[nodiscard]] inline std::string one_line(std::string message) {
+  for (char& character : message) {
+    if (static_cast<unsigned char>(character) < 0x20 || character == 0x7F) character = '?';
+  }
+  return message;
+}
+
 [[nodiscard]] inline tl::unexpected<Error> failure(std::string message) {
-  return tl::unexpected(Error{ErrorCode::kFailure, std::move(message)});
+  return tl::unexpected(Error{ErrorCode::kFailure, one_line(std::move(message))});
 }
 
 [[nodiscard]] inline tl::unexpected<Error> invalid_input(std::string message) {
-  return tl::unexpected(Error{ErrorCode::kInvalidInput, std::move(message)});
+  return tl::unexpected(Error{ErrorCode::kInvalidInput, one_line(std::move(message))});
 }
 
 [[nodiscard]] inline tl::unexpected<Error> infeasible(std::string message) {
-  return tl::unexpected(Error{ErrorCode::kInfeasible, std::move(message)});
+  return tl::unexpected(Error{ErrorCode::kInfeasible, one_line(std::move(message))});
 }
 
 [[nodiscard]] inline tl::unexpected<Error> time_limit(std::string message) {
-  return tl::unexpected(Error{ErrorCode::kTimeLimit, std::move(message)});
+  return tl::unexpected(Error{ErrorCode::kTimeLimit, one_line(std::move(message))});
 }
 
 }  // namespace evenkeel

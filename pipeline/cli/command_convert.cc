@@ -99,7 +99,7 @@ void add_convert_command(CLI::App& program) {
   add_setting(*command, "--hidden-layers", arguments->hidden_layers,
               "All layers of the model, for formats with a row for each; default: as in the placement, or the last MoE "
               "layer + 1")
-      ->check(CLI::Range(std::size_t{1}, kLayersMax));
+      ->check(CLI::Range(std::size_t{1}, kLayerNumbersMax));
   command->add_option("--from", arguments->from,
                       "The placement that runs: experts that stay on a GPU keep their slot, as vllm-ascend wants");
   command->footer(

@@ -1,6 +1,7 @@
 #include "pipeline/config/strict_yaml.h"
 
 #include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <sstream>
 
 #include "pipeline/flags/nearest.h"
 
@@ -100,6 +102,28 @@ std::optional<Range> parse_range(std::string_view text) {
   return range;
 }
 
+/// Lets a document go by.
+class IgnoredDocument : public YAML::EventHandler {
+ public:
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnAlias(const YAML::Mark&, YAML::anchor_t) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, YAML::anchor_t, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, YAML::anchor_t, YAML::EmitterStyle::value) override {}
+  void OnMapEnd() override {}
+};
+
+/// Whether more follows the first document. YAML::LoadAll would tell, but it never ends where a document starts with
+/// ',': yaml-cpp 0.7 takes that for one empty document after the other.
+bool has_several_documents(std::istream& in) {
+  YAML::Parser parser(in);
+  IgnoredDocument ignored;
+  return parser.HandleNextDocument(ignored) && parser.HandleNextDocument(ignored);
+}
+
 }  // namespace
 
 Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std::vector<std::string>& known,
@@ -120,10 +144,10 @@ Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std
 Result<StrictYaml> StrictYaml::parse(const std::string& name, const std::string& content,
                                      const std::vector<std::string>& known, const std::vector<std::string>& lists) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(content);
-    if (documents.size() > 1)
-      return invalid_input(fmt::format("{}: it holds {} documents; keep one, without ---", name, documents.size()));
-    EVENKEEL_TRY(entries, read_entries(name, documents.empty() ? YAML::Node() : documents.front(), Keys{known, lists}));
+    std::istringstream in(content);
+    if (has_several_documents(in))
+      return invalid_input(fmt::format("{}: it holds at least 2 documents; keep one, without ---", name));
+    EVENKEEL_TRY(entries, read_entries(name, YAML::Load(content), Keys{known, lists}));
     return StrictYaml(name, std::move(entries));
   } catch (const YAML::Exception& exception) {
     return invalid_input(

@@ -16,10 +16,10 @@ Result<int> layer_of_key(const std::string& key, const std::string& where) {
   int layer = 0;
   const auto [end, code] = std::from_chars(key.data(), key.data() + key.size(), layer);
   const bool is_layer = code == std::errc() && end == key.data() + key.size() && layer >= 0 &&
-                        static_cast<std::size_t>(layer) < kLayersMax && std::to_string(layer) == key;
+                        static_cast<std::size_t>(layer) < kLayerNumbersMax && std::to_string(layer) == key;
   if (is_layer) return layer;
   return invalid_input(
-      fmt::format("{}: key '{}' is no layer; give a whole number, 0 to {}", where, key, kLayersMax - 1));
+      fmt::format("{}: key '{}' is no layer; give a whole number, 0 to {}", where, key, kLayerNumbersMax - 1));
 }
 
 }  // namespace

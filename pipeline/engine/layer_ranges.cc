@@ -13,7 +13,7 @@ std::optional<int> layer_number(std::string_view text) {
   int number = 0;
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
   const bool is_layer = code == std::errc() && end == text.data() + text.size() && number >= 0 &&
-                        static_cast<std::size_t>(number) < kLayersMax;
+                        static_cast<std::size_t>(number) < kLayerNumbersMax;
   return is_layer ? std::optional(number) : std::nullopt;
 }
 
@@ -29,7 +29,7 @@ Result<std::vector<int>> parse_layer_ranges(const std::string& text) {
     const bool is_cut = range.size() + 1 == rest.size();
     if (!first || !last || *first > *last || is_cut || (!layers.empty() && *first <= layers.back())) {
       return invalid_input(fmt::format(
-          "'{}' are no layers; give ascending numbers and ranges below {} such as 3-60 or 0,2,4-7", text, kLayersMax));
+          "'{}' are no layers; give ascending numbers and ranges below {} such as 3-60 or 0,2,4-7", text, kLayerNumbersMax));
     }
     for (int layer = *first; layer <= *last; ++layer) layers.push_back(layer);
     rest.remove_prefix(std::min(range.size() + 1, rest.size()));

@@ -49,9 +49,9 @@ Result<std::string> sglang_placement_text(const Placement& placement, const Mode
   EVENKEEL_TRY_STATUS(check_equal_slots(placement, "SGLang"));
   const std::size_t hidden_layers = hidden_layers_of(placement, shape);
   const auto last = static_cast<std::size_t>(placement.layer_ids().back());
-  if (hidden_layers <= last || hidden_layers > kLayersMax) {
+  if (hidden_layers <= last || hidden_layers > kLayerNumbersMax) {
     return invalid_input(fmt::format("{} hidden layers do not hold the MoE layers {}; give --hidden-layers {} to {}",
-                                     hidden_layers, layer_ranges_text(placement.layer_ids()), last + 1, kLayersMax));
+                                     hidden_layers, layer_ranges_text(placement.layer_ids()), last + 1, kLayerNumbersMax));
   }
   Grid<ExpertIndex> rows(hidden_layers, placement.slots());
   for (std::size_t layer = 0; layer < rows.rows(); ++layer) {

@@ -13,7 +13,8 @@
 namespace evenkeel {
 namespace {
 
-constexpr std::uintmax_t kJsonBytesMax = std::uintmax_t{1} << 30;
+/// A parsed document takes up to eight times its text.
+constexpr std::uintmax_t kJsonBytesMax = std::uintmax_t{32} << 20;
 
 /// Watches a parse for keys that an object sets twice.
 class KeyWatch {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -18,7 +19,7 @@ enum class RepeatedKeys {
   kRefused,
 };
 
-/// Parses a whole JSON file of at most 1 GiB. Fails with kInvalidInput, naming file and byte.
+/// Parses a whole JSON file of at most 32 MiB. Fails with kInvalidInput, naming file and byte.
 [[nodiscard]] Result<nlohmann::json> read_json(const std::filesystem::path& path,
                                                RepeatedKeys repeated = RepeatedKeys::kLastWins);
 

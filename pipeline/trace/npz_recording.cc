@@ -11,14 +11,13 @@
 
 #include "pipeline/trace/choice_rows.h"
 #include "pipeline/trace/npz.h"
+#include "pipeline/trace/reading.h"
 
 namespace evenkeel {
 namespace {
 
 /// Without seq_start, blocks of this many tokens count as sequences (DESIGN: hold-out).
 constexpr std::size_t kBlockTokens = 1024;
-constexpr std::size_t kRoundsMax = 4096;
-constexpr std::size_t kTopKMax = 256;
 /// Engines' maps have a row for every hidden layer up to the last.
 constexpr std::int64_t kLayerIdMax = 9999;
 constexpr std::size_t kSequencesMax = std::size_t{1} << 22;
@@ -52,9 +51,9 @@ Status check_ids_header(const std::string& path, const NpyHeader& header) {
     return invalid_input(fmt::format("{}: array 'ids' has shape ({}) and so no token; record some traffic first", path,
                                      fmt::join(header.shape, ", ")));
   }
-  if (header.shape[1] > kRoundsMax || header.shape[2] > kTopKMax) {
+  if (header.shape[1] > kLayersMax || header.shape[2] > kTopKMax) {
     return invalid_input(fmt::format("{}: array 'ids' has shape ({}); at most {} layers and top-{} are accepted", path,
-                                     fmt::join(header.shape, ", "), kRoundsMax, kTopKMax));
+                                     fmt::join(header.shape, ", "), kLayersMax, kTopKMax));
   }
   return {};
 }
@@ -65,10 +64,10 @@ Status check_loads_header(const std::string& path, const NpyHeader& header) {
         fmt::format("{}: array 'loads' has shape ({}) and kind '{}'; give integers [windows, layers, experts]", path,
                     fmt::join(header.shape, ", "), header.kind));
   }
-  if (header.shape[0] > kWindowsMax || header.shape[1] > kRoundsMax || header.shape[2] > kExpertsMax) {
+  if (header.shape[0] > kWindowsMax || header.shape[1] > kLayersMax || header.shape[2] > kExpertsMax) {
     return invalid_input(
         fmt::format("{}: array 'loads' has shape ({}); at most {} windows, {} layers and {} experts are accepted", path,
-                    fmt::join(header.shape, ", "), kWindowsMax, kRoundsMax, kExpertsMax));
+                    fmt::join(header.shape, ", "), kWindowsMax, kLayersMax, kExpertsMax));
   }
   return {};
 }
@@ -160,7 +159,7 @@ Status read_layers(const std::string& path, const NpzArchive& archive, std::size
                    RecordingHeader& header) {
   std::vector<int> id_of_round;
   if (archive.has("layer_ids")) {
-    EVENKEEL_TRY(values, archive.integers("layer_ids", kRoundsMax));
+    EVENKEEL_TRY(values, archive.integers("layer_ids", kLayersMax));
     if (values.size() != rounds) {
       return invalid_input(fmt::format("{}: layer_ids has {} entries but there are {} layers; give one each", path,
                                        values.size(), rounds));

@@ -8,10 +8,13 @@
 
 #include "partition/model/check.h"
 #include "pipeline/trace/json_file.h"
+#include "pipeline/trace/npy_recording.h"
 #include "pipeline/trace/npz_recording.h"
 #include "pipeline/trace/sglang_counts.h"
 #include "pipeline/trace/sglang_recording.h"
 #include "pipeline/trace/torch_archive.h"
+#include "pipeline/trace/trtllm_statistics.h"
+#include "pipeline/trace/vllm_statistics.h"
 
 namespace evenkeel {
 namespace {
@@ -37,10 +40,11 @@ class CheckedSink : public RecordingSink {
   RecordingSink& sink_;
 };
 
-enum class RecordingFormat { kNpz, kSglangRecording, kSglangCounts };
+enum class RecordingFormat { kNpz, kNpy, kSglangRecording, kSglangCounts, kVllmStatistics, kTrtllmStatistics };
 
 /// Recognised by the first bytes, of archives by their entries.
 Result<RecordingFormat> recognise(const std::filesystem::path& path) {
+  if (is_trtllm_statistics(path)) return RecordingFormat::kTrtllmStatistics;
   EVENKEEL_TRY_STATUS(check_regular_file(path));
   std::ifstream in(path, std::ios::binary);
   std::array<char, 4096> head{};
@@ -50,6 +54,8 @@ Result<RecordingFormat> recognise(const std::filesystem::path& path) {
     EVENKEEL_TRY(is_torch, is_torch_archive(path));
     return is_torch ? RecordingFormat::kSglangRecording : RecordingFormat::kNpz;
   }
+  if (is_npy(start)) return RecordingFormat::kNpy;
+  if (is_vllm_statistics(start)) return RecordingFormat::kVllmStatistics;
   const std::size_t first = start.find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && start[first] == '{') return RecordingFormat::kSglangCounts;
   return invalid_input(
@@ -84,10 +90,16 @@ Status read_recording(const Recording& recording, const ReadOptions& options, Re
   switch (recording.format) {
     case RecordingFormat::kNpz:
       return read_npz_recording(recording.files.front(), options, sink);
+    case RecordingFormat::kNpy:
+      return read_npy_recording(recording.files.front(), options, sink);
     case RecordingFormat::kSglangRecording:
       return read_sglang_recording(recording.files, options, sink);
     case RecordingFormat::kSglangCounts:
       return read_sglang_counts(recording.files.front(), options, sink);
+    case RecordingFormat::kVllmStatistics:
+      return read_vllm_statistics(recording.files.front(), options, sink);
+    case RecordingFormat::kTrtllmStatistics:
+      return read_trtllm_statistics(recording.files.front(), options, sink);
   }
   return {};
 }

@@ -59,6 +59,25 @@ TEST(YamlDocument, refuses_what_data_has_no_need_of) {
   }
 }
 
+TEST(ClusterFile, ends_where_a_document_starts_with_a_comma) {
+  const TemporaryFolder folder;
+  EXPECT_FALSE(read_cluster(folder.write("c.yaml", ",gpus: 8\n")));
+}
+
+TEST(ClusterFile, refuses_a_second_document) {
+  const TemporaryFolder folder;
+  const auto cluster = read_cluster(folder.write("c.yaml", "gpus: 8\n---\ngpus: 9\n"));
+  ASSERT_FALSE(cluster);
+  EXPECT_NE(cluster.error().message.find("2 documents"), std::string::npos) << cluster.error().message;
+}
+
+TEST(ClusterFile, keeps_a_message_that_quotes_it_on_one_line) {
+  const TemporaryFolder folder;
+  const auto cluster = read_cluster(folder.write("c.yaml", "\"two\\nlines\\e[31m\": 8\n"));
+  ASSERT_FALSE(cluster);
+  EXPECT_NE(cluster.error().message.find("unknown key 'two?lines?[31m'"), std::string::npos) << cluster.error().message;
+}
+
 TEST(NearestWord, is_the_closest_or_none) {
   const std::vector<std::string> words{"contiguous", "random", "lpt", "eplb"};
   EXPECT_EQ(nearest_word("contigous", words), "contiguous");

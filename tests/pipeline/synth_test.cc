@@ -49,10 +49,14 @@ TokenPaths routed(const ModelSpec& model, const SynthOptions& options) {
   for (const auto& sequence : sequences) paths.sequence_start.push_back(sequence.first_token);
   paths.sequence_start.push_back(options.tokens);
   const bool is_byte = id_dtype(model) == "|u1";
+  std::size_t left = options.tokens * model.rounds() * model.top_k * (is_byte ? 1 : 2);
   // A size that divides nothing, as an archive may ask for.
   std::vector<std::byte> piece(10007 * 2);
-  while (const std::size_t bytes = blocks.read(piece)) {
-    for (std::size_t i = 0; i < bytes; i += is_byte ? 1 : 2) {
+  while (left > 0) {
+    piece.resize(std::min(piece.size(), left));
+    left -= piece.size();
+    blocks.read(piece);
+    for (std::size_t i = 0; i < piece.size(); i += is_byte ? 1 : 2) {
       const auto low = static_cast<unsigned>(piece[i]);
       paths.experts.push_back(static_cast<ExpertIndex>(is_byte ? low : low | static_cast<unsigned>(piece[i + 1]) << 8));
     }

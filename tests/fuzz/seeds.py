@@ -1,0 +1,87 @@
+#!/usr/bin/python3
+"""Writes a few small valid inputs for each reader, from which fuzzing starts: seeds.py FOLDER makes FOLDER/READER/seed-N.
+
+A last byte that is odd has targets.cc read the recording with a known model.
+"""
+
+import io
+import json
+import pathlib
+import struct
+import sys
+
+import numpy as np
+
+
+def npz(compressed, **arrays):
+    out = io.BytesIO()
+    (np.savez_compressed if compressed else np.savez)(out, **arrays)
+    return out.getvalue()
+
+
+def npy(array):
+    out = io.BytesIO()
+    np.save(out, array)
+    return out.getvalue()
+
+
+def safetensors(tensors):
+    header, data = {}, b""
+    for name, values in tensors.items():
+        raw = np.asarray(values, dtype="<i8").tobytes()
+        header[name] = {"dtype": "I64", "shape": [len(values)], "data_offsets": [len(data), len(data) + len(raw)]}
+        data += raw
+    text = json.dumps(header).encode()
+    return struct.pack("<Q", len(text)) + text + data
+
+
+def vllm(expert_load, p2l_map):
+    return json.dumps({"record_type": "eplb_load_stats", "version": 1, "step": 7, "num_ranks": 2, "expert_load": expert_load,
+                       "p2l_map": p2l_map}).encode() + b"\n"
+
+
+IDS = np.array([[[0, 1], [2, 3]], [[1, 2], [3, -1]], [[3, 0], [1, 2]]])
+MAP = [[0, 1, 2, 3, 0, 1], [3, 2, 1, 0, 3, 2]]
+
+SEEDS = {
+    "npz-trace": [
+        npz(False, ids=IDS.astype("<i2"), seq_start=np.array([0, 1, 3])),
+        npz(True, ids=IDS, seq_start=np.array([0, 3]), layer_ids=np.array([3, 3]), experts=np.array(4), window=np.array([1], "<u4"),
+            stage=np.array(["decode"])),
+    ],
+    "npy": [
+        npy(IDS.astype("<i4")),
+        npy(IDS.clip(0).astype("u1")[:, :, :1]),
+        npy(np.arange(4, dtype="<u8").reshape(1, 1, 4)),
+        npy(np.array([[[0, 0], [1, 2], [0, 0], [2, 3]]] * 2, "u1")),
+    ],
+    "sglang-counts": [b'{"logical_count": [[0, 0], [1.0, 2e0]]}', b'{"rank": 0, "logical_count": [[[1, 2]], [[3, 4]]], "average": [null, {"a": "b"}]}'],
+    "vllm-statistics": [
+        vllm([[10, 1, 5, 2], [2, 8, 1, 3]], [[0, 1, 2, 0], [0, 1, 2, 2]]),
+        vllm([[1, 2, 0], [0, 1, 2]], [[0, 1, -1], [1, 0, 0]]) + b"\n" + vllm([[3, 2, 0], [0, 1, 2]], [[1, 0, 1], [1, 0, 0]]).strip(),
+    ],
+    "trtllm-statistics": [safetensors({"1_3": [1, 2, 3, 4], "1_4": [5, 6, 7, 8], "2_3": [9, 0, 1, 2], "2_4": [0, 0, 0, 1]}), safetensors({"7_0": [1, 0, 0, 0]})],
+    "cluster": [b"gpus: 8\nnodes: 2\n", b"{gpus: 4, intra_node: {bandwidth_gb_per_s: 4.5e2, latency_us: 3}}\n"],
+    "placement": [
+        json.dumps({"schema": "evenkeel.placement/1", "layer_ids": [1, 2], "experts": 4, "gpus": 2, "nodes": 1, "slots": None,
+                    "physical_to_logical_map": MAP, "shares": None}).encode(),
+        json.dumps({"schema": "evenkeel.placement/1", "layer_ids": [1, 2], "experts": 4, "gpus": 2, "nodes": 1, "slots": [2, 4],
+                    "physical_to_logical_map": MAP, "shares": [[0.5, 0.25, 1, 1, 0.5, 0.75], [0.5, 0.5, 1, 1, 0.5, 0.5]]}).encode(),
+        json.dumps({"physical_to_logical_map": [[0, 1, 2, 3, 0, 1], *MAP]}).encode(),
+    ],
+}
+
+
+def write(folder):
+    """Writes the seeds and returns their files by reader."""
+    files = {}
+    for reader, contents in SEEDS.items():
+        (folder / reader).mkdir(parents=True, exist_ok=True)
+        files[reader] = [folder / reader / f"seed-{number}" for number in range(len(contents))]
+        for file, content in zip(files[reader], contents):
+            file.write_bytes(content)
+    return files
+
+
+if __name__ == "__main__":
+    write(pathlib.Path(sys.argv[1]))

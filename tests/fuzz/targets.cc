@@ -1,0 +1,95 @@
+#include "tests/fuzz/targets.h"
+
+#include <algorithm>
+#include <array>
+
+#include "pipeline/config/cluster_file.h"
+#include "pipeline/engine/placement_file.h"
+#include "pipeline/trace/npy_recording.h"
+#include "pipeline/trace/sglang_counts.h"
+#include "pipeline/trace/trtllm_statistics.h"
+#include "pipeline/trace/vllm_statistics.h"
+#include "tests/fuzz/contract_sink.h"
+#include "tests/pipeline/temporary_file.h"
+
+namespace evenkeel::fuzz {
+namespace {
+
+using Path = std::filesystem::path;
+
+Path write(const Path& path, const std::string& content) {
+  std::ofstream(path, std::ios::binary) << content;
+  return path;
+}
+
+/// Inputs whose last byte is odd are read as recordings of a known model with dense layers.
+ReadOptions options_for(const std::string& content) {
+  ReadOptions options;
+  if (!content.empty() && content.back() % 2 != 0) {
+    options.moe_layer_ids = {1, 3};
+    options.hidden_layers = 4;
+  }
+  return options;
+}
+
+template <Status (*kRead)(const Path&, const ReadOptions&, RecordingSink&)>
+Status read_recording(const Path& folder, const std::string& content) {
+  ContractSink sink;
+  return kRead(write(folder / "input", content), options_for(content), sink);
+}
+
+/// Native traces alone: other archives have other readers.
+Status read_npz(const Path& folder, const std::string& content) {
+  if (!content.starts_with("PK")) return {};
+  ContractSink sink;
+  return read_recordings({write(folder / "input", content)}, options_for(content), sink);
+}
+
+/// The bytes are the file of the one rank.
+Status read_trtllm(const Path& folder, const std::string& content) {
+  write(folder / "meta_info.json", R"({"num_experts": 4, "num_experts_per_token": 2})");
+  write(folder / "rank0.safetensors", content);
+  ContractSink sink;
+  return read_trtllm_statistics(folder, options_for(content), sink);
+}
+
+Status read_cluster_input(const Path& folder, const std::string& content) {
+  EVENKEEL_TRY(cluster, read_cluster(write(folder / "input", content)));
+  return cluster.validate();
+}
+
+Status read_placement_input(const Path& folder, const std::string& content) {
+  EVENKEEL_TRY(placement, read_placement(write(folder / "input", content), {{1, 2}, 4, 3}, 2, 1));
+  return placement.layers() == 2 ? Status() : invalid_input("it has other layers than the model");
+}
+
+constexpr std::array<Target, 7> kTargets{{
+    {"npz-trace", read_npz},
+    {"npy", read_recording<read_npy_recording>},
+    {"sglang-counts", read_recording<read_sglang_counts>},
+    {"vllm-statistics", read_recording<read_vllm_statistics>},
+    {"trtllm-statistics", read_trtllm},
+    {"cluster", read_cluster_input},
+    {"placement", read_placement_input},
+}};
+
+}  // namespace
+
+std::span<const Target> targets() { return kTargets; }
+
+const Target* find_target(std::string_view name) {
+  const auto* const found = std::ranges::find(kTargets, name, &Target::name);
+  return found == kTargets.end() ? nullptr : found;
+}
+
+Status read_input(const Target& target, std::span<const std::uint8_t> bytes) {
+  static const testing::TemporaryFolder folder;
+  Status status = target.read(folder.path(), {bytes.begin(), bytes.end()});
+  if (!status) {
+    const std::string& message = status.error().message;
+    EVENKEEL_CHECK(!message.empty() && message.find_first_of("\r\n") == std::string::npos, "messages are one line");
+  }
+  return status;
+}
+
+}  // namespace evenkeel::fuzz
