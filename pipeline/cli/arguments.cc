@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <system_error>
 
 #include "partition/cost/model_step_time.h"
 #include "pipeline/config/cluster_file.h"
@@ -13,6 +14,15 @@
 #include "pipeline/trace/model_recording.h"
 
 namespace evenkeel {
+
+void make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) {
+    throw CommandError{{ErrorCode::kFailure, fmt::format("{}: the folder cannot be made ({}); choose another --out-dir",
+                                                         folder.string(), error.message())}};
+  }
+}
 
 void InputArguments::add_to(CLI::App& command) {
   command

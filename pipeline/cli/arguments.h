@@ -34,6 +34,9 @@ inline void ok_or_exit(const Status& status) {
   if (!status) throw CommandError{status.error()};
 }
 
+/// Makes the folder of --out-dir, with its parents, where it is not there yet.
+void make_folder(const std::filesystem::path& folder);
+
 /// TRACE... and how to read them.
 struct InputArguments {
   std::vector<std::filesystem::path> traces;

@@ -47,15 +47,6 @@ std::vector<Strategy> parse_strategies(const std::vector<std::string>& names) {
   return strategies;
 }
 
-void make_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    throw CommandError{{ErrorCode::kFailure, fmt::format("{}: the folder cannot be made ({}); choose another --out-dir",
-                                                         folder.string(), error.message())}};
-  }
-}
-
 void write_split(const std::filesystem::path& folder, const Split& split) {
   const nlohmann::ordered_json json{{"schema", "evenkeel.split/1"}, {"fit", split.fit}, {"score", split.score}};
   ok_or_exit(write_output(folder / "split.json", json.dump() + "\n"));

@@ -12,5 +12,6 @@ void add_evaluate_command(CLI::App& program);
 void add_convert_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
 void add_synth_command(CLI::App& program);
+void add_plan_command(CLI::App& program);
 
 }  // namespace evenkeel

@@ -50,6 +50,7 @@ int run(int argc, char** argv) {
   evenkeel::add_evaluate_command(program);
   evenkeel::add_convert_command(program);
   evenkeel::add_synth_command(program);
+  evenkeel::add_plan_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& help) {

@@ -113,7 +113,8 @@ Result<PlacementFile> parse_evenkeel_placement(const json& document, const std::
   EVENKEEL_TRY(experts, whole_number_of(document, path, "experts", 1));
   EVENKEEL_TRY(gpus, whole_number_of(document, path, "gpus", 1));
   EVENKEEL_TRY(nodes, whole_number_of(document, path, "nodes", 1));
-  EVENKEEL_TRY(layer_ids, numbers<int>(document.at("layer_ids"), fmt::format("{}: layer_ids", path), kLayerNumbersMax - 1));
+  EVENKEEL_TRY(layer_ids,
+               numbers<int>(document.at("layer_ids"), fmt::format("{}: layer_ids", path), kLayerNumbersMax - 1));
   EVENKEEL_TRY(
       map, parse_map_rows(document.at("physical_to_logical_map"), fmt::format("{}: physical_to_logical_map", path)));
   EVENKEEL_TRY(slots, slots_of_gpu(document, path, gpus, map.cols()));

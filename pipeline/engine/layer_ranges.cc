@@ -28,8 +28,9 @@ Result<std::vector<int>> parse_layer_ranges(const std::string& text) {
     const auto last = dash == std::string_view::npos ? first : layer_number(range.substr(dash + 1));
     const bool is_cut = range.size() + 1 == rest.size();
     if (!first || !last || *first > *last || is_cut || (!layers.empty() && *first <= layers.back())) {
-      return invalid_input(fmt::format(
-          "'{}' are no layers; give ascending numbers and ranges below {} such as 3-60 or 0,2,4-7", text, kLayerNumbersMax));
+      return invalid_input(
+          fmt::format("'{}' are no layers; give ascending numbers and ranges below {} such as 3-60 or 0,2,4-7", text,
+                      kLayerNumbersMax));
     }
     for (int layer = *first; layer <= *last; ++layer) layers.push_back(layer);
     rest.remove_prefix(std::min(range.size() + 1, rest.size()));

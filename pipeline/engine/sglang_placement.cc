@@ -51,7 +51,8 @@ Result<std::string> sglang_placement_text(const Placement& placement, const Mode
   const auto last = static_cast<std::size_t>(placement.layer_ids().back());
   if (hidden_layers <= last || hidden_layers > kLayerNumbersMax) {
     return invalid_input(fmt::format("{} hidden layers do not hold the MoE layers {}; give --hidden-layers {} to {}",
-                                     hidden_layers, layer_ranges_text(placement.layer_ids()), last + 1, kLayerNumbersMax));
+                                     hidden_layers, layer_ranges_text(placement.layer_ids()), last + 1,
+                                     kLayerNumbersMax));
   }
   Grid<ExpertIndex> rows(hidden_layers, placement.slots());
   for (std::size_t layer = 0; layer < rows.rows(); ++layer) {

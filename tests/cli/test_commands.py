@@ -218,7 +218,7 @@ class Partition(CommandTest):
 
 class Help(CommandTest):
     def test_every_command_has_examples(self):
-        for command in ("partition", "compare", "evaluate"):
+        for command in ("partition", "compare", "evaluate", "plan"):
             self.assertIn("Examples:\n", self.succeed(command, "--help").stdout)
 
     def test_version(self):

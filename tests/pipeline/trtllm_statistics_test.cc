@@ -107,7 +107,7 @@ TEST(TrtllmStatistics, refuse_malformed_folders) {
       {R"({"num_experts": -2})", "num_experts is -2"},
       {R"({"num_experts": 65536})", "num_experts is 65536"},
       {R"({"num_experts": "2"})", "num_experts is \"2\""},
-      {std::string(2 << 20, ' '), "at most 1048576"},
+      {std::string((32 << 20) + 1, ' '), "at most 33554432"},
   };
   for (const auto& [content, words] : cases) {
     folder.write("meta_info.json", content);

@@ -1,0 +1,151 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "partition/cost/metrics.h"
+#include "partition/migrate/decision.h"
+#include "partition/migrate/plan.h"
+#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/progress.h"
+#include "pipeline/engine/placement_file.h"
+#include "pipeline/report/output_file.h"
+#include "pipeline/report/plan_report.h"
+#include "pipeline/report/scores.h"
+
+namespace evenkeel {
+namespace {
+
+struct PlanArguments {
+  InputArguments input;
+  ClusterArguments cluster;
+  ModelArguments model;
+  PlanOptions options;
+  std::optional<double> expert_bytes;
+  std::filesystem::path from;
+  std::filesystem::path to;
+  double steps = 1000;
+  double guard_ratio = 0.1;
+  double stall_ratio = 0;
+  std::optional<std::filesystem::path> out_dir;
+  bool json = false;
+};
+
+/// The layers and experts of both files, as the model, or else the files, have them. A file that names its layers wins
+/// over one that has a row for all.
+ModelShape shape_of(const PlanArguments& arguments, const Cluster& cluster) {
+  PlacementHints hints{{}, std::nullopt, cluster.gpus, cluster.nodes};
+  if (arguments.model.spec) hints.layer_ids = arguments.model.spec->moe_layer_ids;
+  PlacementFile file = value_or_exit(read_placement_file(arguments.from, hints));
+  if (file.hidden_layers) {
+    PlacementFile other = value_or_exit(read_placement_file(arguments.to, hints));
+    if (!other.hidden_layers) file = std::move(other);
+  }
+  const auto layers = file.placement.layer_ids();
+  return {{layers.begin(), layers.end()}, file.placement.experts(), file.hidden_layers};
+}
+
+std::chrono::duration<double> step_time_of(const PlanArguments& arguments, const RoutingProfile& profile,
+                                           const std::filesystem::path& path, const Placement& placement,
+                                           const Cluster& cluster) {
+  const auto metrics = measure(profile, placement, cluster, arguments.model.step_time(), arguments.model.comm());
+  if (!metrics) throw CommandError{{metrics.error().code, path.string() + ": " + metrics.error().message}};
+  return std::chrono::duration<double>(metrics->step_time_seconds);
+}
+
+PlanVerdict verdict_of(const PlanArguments& arguments, const std::optional<RoutingProfile>& profile,
+                       const Placement& from, const Placement& to, const Cluster& cluster, const MigrationPlan& plan) {
+  PlanVerdict verdict;
+  verdict.stall = arguments.stall_ratio * plan.time;
+  if (!profile) {
+    verdict.reason = "whether it pays needs traffic to measure the step time on; give a trace";
+    return verdict;
+  }
+  verdict.step_before = step_time_of(arguments, *profile, arguments.from, from, cluster);
+  verdict.step_after = step_time_of(arguments, *profile, arguments.to, to, cluster);
+  Decision decision = decide({.moves = plan.moves,
+                              .step_before = *verdict.step_before,
+                              .step_after = *verdict.step_after,
+                              .steps = arguments.steps,
+                              .lost = verdict.stall,
+                              .guard_ratio = arguments.guard_ratio});
+  verdict.is_adopt = decision.is_adopt;
+  verdict.reason = std::move(decision.reason);
+  return verdict;
+}
+
+void write_epochs(const std::filesystem::path& folder, const std::vector<Placement>& placements,
+                  const ModelShape& shape) {
+  make_folder(folder);
+  for (std::size_t i = 0; i < placements.size(); ++i) {
+    ok_or_exit(write_output(folder / fmt::format("epoch-{:03}.json", i + 1),
+                            value_or_exit(placement_text(placements[i], PlacementFormat::kEvenkeel, shape))));
+  }
+}
+
+void run(const PlanArguments& arguments) {
+  const Cluster cluster = arguments.cluster.read();
+  Progress progress;
+  std::optional<RoutingProfile> profile;
+  if (!arguments.input.traces.empty()) profile = profile_of(arguments.input.read(arguments.model.spec, progress));
+  const ModelShape shape = profile ? profile->shape : shape_of(arguments, cluster);
+  const Placement from = value_or_exit(read_placement(arguments.from, shape, cluster.gpus, cluster.nodes));
+  const Placement to = value_or_exit(read_placement(arguments.to, shape, cluster.gpus, cluster.nodes));
+  progress.show("planning");
+  PlanOptions options = arguments.options;
+  options.expert_bytes = arguments.expert_bytes.value_or(arguments.model.step_time().expert_bytes);
+  const MigrationPlan plan = value_or_exit(plan_migration(from, to, cluster, options));
+  const PlanVerdict verdict = verdict_of(arguments, profile, from, to, cluster, plan);
+  if (arguments.out_dir) write_epochs(*arguments.out_dir, epoch_placements(plan, from, to), shape);
+  progress.show("");
+  ok_or_exit(write_output(
+      "-", arguments.json ? json_text(plan_json(plan, verdict, from.layer_ids())) : plan_table(plan, verdict)));
+}
+
+void add_options(CLI::App& command, PlanArguments& arguments) {
+  arguments.input.add_to(command);
+  command.get_option("TRACE")->required(false);
+  arguments.cluster.add_to(command);
+  arguments.model.add_to(command);
+  command.add_option("--from", arguments.from, "The placement that serves, in any known format")->required();
+  command.add_option("--to", arguments.to, "The placement to get to")->required();
+  add_setting(command, "--spare", arguments.options.spare,
+              "Expert buffers of a GPU to load into while serving goes on, all layers together")
+      ->check(CLI::Range(std::size_t{0}, kExpertsMax))
+      ->capture_default_str();
+  add_setting(command, "--expert-bytes", arguments.expert_bytes,
+              "Bytes of one expert; default: those of --model, or of DeepSeek-V3")
+      ->check(CLI::Range(1.0, 1e15));
+  add_setting(command, "--steps", arguments.steps, "Steps until the placement changes again")
+      ->check(CLI::Range(0.0, 1e15))
+      ->capture_default_str();
+  add_setting(command, "--guard", arguments.guard_ratio, "Share of the gain that must remain after the loss")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  add_setting(command, "--stall", arguments.stall_ratio,
+              "Share of the transfer time in which serving stands still: 0 where spare buffers are loaded beside it, 1 "
+              "for an engine that stops")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_option("--out-dir", arguments.out_dir, "Also write each epoch's placement here: epoch-001.json ...");
+  command.add_flag("--json", arguments.json, "Print the plan as JSON instead of a table");
+}
+
+}  // namespace
+
+void add_plan_command(CLI::App& program) {
+  CLI::App* const command = program.add_subcommand(
+      "plan", "Turn a change of placement into epochs and transfer rounds, and say whether it pays");
+  auto arguments = std::make_shared<PlanArguments>();
+  add_options(*command, *arguments);
+  command->footer(
+      "Examples:\n"
+      "  evenkeel plan --from running.json --to planned.json --cluster cluster.yaml\n"
+      "  evenkeel plan trace.npz --from running.json --to planned.json --gpus 32 --nodes 4 --spare 4 --json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace evenkeel
