@@ -10,7 +10,7 @@ build=(
   libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libsimdjson-dev
   libspdlog-dev libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
 )
-test=(clang-format libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
+test=(clang-format groff-base libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
 fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-numpy)
 
 wanted=("${build[@]}")

@@ -51,6 +51,8 @@ int run(int argc, char** argv) {
   evenkeel::add_convert_command(program);
   evenkeel::add_synth_command(program);
   evenkeel::add_plan_command(program);
+  evenkeel::add_completion_command(program);
+  evenkeel::add_man_command(program);
   try {
     program.parse(argc, argv);
   } catch (const CLI::Success& help) {

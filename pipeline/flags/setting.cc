@@ -75,7 +75,9 @@ std::string usage_message(const CLI::App& program, const CLI::ParseError& error,
     std::vector<std::string> names;
     for (const CLI::App* command : commands) names.push_back(command->get_name());
     message = unknown_word(argc, argv, names, [](const std::string& word) { return !word.starts_with('-'); });
-  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr ||
+             dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    // What is missing may be there under a mistaken name.
     message = unknown_word(argc, argv, flags_of(chosen.empty() ? program : *chosen.front()),
                            [](const std::string& word) { return word.starts_with("--"); });
   }
