@@ -11,14 +11,14 @@
 namespace evenkeel {
 namespace {
 
+double sum(const std::vector<double>& ratios) { return std::accumulate(ratios.begin(), ratios.end(), 0.0); }
+
+}  // namespace
+
 double mean_of_loaded(const std::vector<double>& ratios) {
   const auto loaded = std::ranges::count_if(ratios, [](double ratio) { return ratio > 0; });
   return loaded == 0 ? 0.0 : std::accumulate(ratios.begin(), ratios.end(), 0.0) / static_cast<double>(loaded);
 }
-
-double sum(const std::vector<double>& ratios) { return std::accumulate(ratios.begin(), ratios.end(), 0.0); }
-
-}  // namespace
 
 std::vector<double> load_bounds(const RoutingProfile& profile, std::size_t gpus, std::size_t redundant) {
   const Grid<std::uint64_t> load = profile.total_load();

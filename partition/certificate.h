@@ -33,6 +33,9 @@ struct Certificate {
 /// max / mean load of each layer of a placement [layers]; 0 for a layer without load.
 [[nodiscard]] std::vector<double> peak_ratios(const RoutingProfile& profile, const Placement& placement);
 
+/// Mean over the layers that are not 0; 0 where all are.
+[[nodiscard]] double mean_of_loaded(const std::vector<double>& ratios);
+
 /// The objective of a placement, computed from the profile, apart from what solvers keep. Null bound and gap.
 [[nodiscard]] Certificate value_of(const RoutingProfile& profile, const Cluster& cluster, const Objective& objective,
                                    const Placement& placement);

@@ -16,6 +16,7 @@
 #include "partition/model/budget.h"
 #include "partition/model/check.h"
 #include "partition/model/instance.h"
+#include "partition/replan.h"
 #include "partition/stages.h"
 #include "partition/warmstart/metis_coactivation.h"
 #include "partition/warmstart/metis_layered.h"
@@ -57,7 +58,11 @@ Status validate(const PlaceOptions& options, const RoutingProfile& profile, cons
     return invalid_input(
         fmt::format("groups is {}; give a number that divides the {} experts", options.groups, profile.shape.experts));
   }
-  return {};
+  if (!options.replan) return {};
+  if (options.replan->moves_max && options.objective.weighted) {
+    return invalid_input("the weighted objective has no budget of moves; ask for the lexicographic one");
+  }
+  return check_running(options.replan->running, profile, cluster, options.redundant);
 }
 
 /// The budget of a solver whose instance took `setup` to make: a little of that comes on top of the time, so that
@@ -200,6 +205,8 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
     options.strategy == Strategy::kMetisGlpk ? stages.refine_from_metis() : stages.search();
   }
   Solution solution{to_placement(instance, stages.assignment())};
+  if (options.replan)
+    solution.placement = with_few_moves(options.replan->running, solution.placement, profile, options.objective);
   solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   solution.stages = std::move(stages.reports());
   solution.certificate.z_star = peak_ratios(profile, to_placement(instance, *stages.balanced()));
@@ -215,6 +222,52 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
     solution.status = SolveStatus::kOptimal;
   }
   return solution;
+}
+
+/// Whether a budget of moves is to be kept and can be exceeded.
+bool is_bounded(const PlaceOptions& options) {
+  if (options.strategy != Strategy::kEvenkeel || !options.replan || !options.replan->moves_max) return false;
+  const Placement& running = options.replan->running;
+  return *options.replan->moves_max < running.layers() * running.slots();
+}
+
+Result<Solution> place_within_moves(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
+                                    const StageObserver& observer) {
+  EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
+  Budget budget = budget_of(options, prepared.setup_seconds);
+  const auto bounds = bound_units(profile, cluster, options.redundant);
+  EVENKEEL_TRY(planned, replan(profile, cluster, options, prepared.instance, bounds, budget, observer));
+  Solution solution{std::move(planned.placement)};
+  solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
+  solution.stages = std::move(planned.stages);
+  solution.certificate.z_star = peak_ratios(profile, planned.balanced);
+  // The bound is of the copies that the instance has.
+  certify(profile, cluster, options, prepared.instance.has_replicas() ? nullptr : &prepared.instance, solution);
+  if (planned.duplicates == 0) {
+    EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.redundant, solution.certificate.z_star,
+                               profile.paths.empty() ? 0.0 : options.load_slack_ratio));
+  }
+  EVENKEEL_TRY(moves, count_moves(options.replan->running, solution.placement));
+  if (moves > *options.replan->moves_max) {
+    return failure(fmt::format("verifier: {} slots move; the budget is {}", moves, *options.replan->moves_max));
+  }
+  return solution;
+}
+
+Result<Solution> place_by_strategy(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
+                                   const StageObserver& observer) {
+  if (is_bounded(options)) return place_within_moves(profile, cluster, options, observer);
+  switch (options.strategy) {
+    case Strategy::kContiguous:
+    case Strategy::kRandom:
+    case Strategy::kEplb:
+      return place_simply(profile, cluster, options);
+    case Strategy::kEvenkeel:
+    case Strategy::kMetisGlpk:
+      return place_in_stages(profile, cluster, options, observer);
+    default:
+      return place_baseline(profile, cluster, options, observer);
+  }
 }
 
 }  // namespace
@@ -237,17 +290,16 @@ Result<Solution> place(const RoutingProfile& profile, const Cluster& cluster, co
   EVENKEEL_TRY_STATUS(cluster.validate());
   EVENKEEL_TRY_STATUS(validate(options, profile, cluster));
   EVENKEEL_TRY_STATUS(check_loads(profile));
-  switch (options.strategy) {
-    case Strategy::kContiguous:
-    case Strategy::kRandom:
-    case Strategy::kEplb:
-      return place_simply(profile, cluster, options);
-    case Strategy::kEvenkeel:
-    case Strategy::kMetisGlpk:
-      return place_in_stages(profile, cluster, options, observer);
-    default:
-      return place_baseline(profile, cluster, options, observer);
+  EVENKEEL_TRY(solution, place_by_strategy(profile, cluster, options, observer));
+  if (options.replan) {
+    const Placement& running = options.replan->running;
+    EVENKEEL_TRY(moves, count_moves(running, solution.placement));
+    const bool keeps_budget = options.strategy == Strategy::kEvenkeel;
+    solution.replan = {moves, keeps_budget ? options.replan->moves_max : std::nullopt,
+                       mean_of_loaded(peak_ratios(profile, running)),
+                       mean_of_loaded(peak_ratios(profile, solution.placement))};
   }
+  return solution;
 }
 
 }  // namespace evenkeel

@@ -48,6 +48,17 @@ struct Ablation {
   bool glpk = false;
 };
 
+/// A running placement to plan from.
+struct Replan {
+  /// Of the same layers, experts, GPUs and slots. An expert's tokens are taken to be split evenly over its replicas.
+  Placement running;
+  /// Most slots, over all layers, whose GPU did not hold their expert before. Absent: as many as it takes.
+  std::optional<std::size_t> moves_max;
+};
+
+/// Slots of the layers that a profile has load in: what a share of moves is a share of.
+[[nodiscard]] std::size_t loaded_slots(const RoutingProfile& profile, std::size_t slots);
+
 struct PlaceOptions {
   Strategy strategy = Strategy::kEvenkeel;
   Objective objective;
@@ -66,6 +77,9 @@ struct PlaceOptions {
   /// 1 or 2. With work units the placement does not depend on it.
   std::size_t threads = 2;
   Ablation without;
+  /// The budget of moves is kept by kEvenkeel, with the lexicographic objective, and ignored by the others. Without a
+  /// budget the strategies of ours name GPUs so that few slots move; published ones stay as they are.
+  std::optional<Replan> replan;
 };
 
 /// One step of the solver and what it did to the objective.
@@ -80,12 +94,25 @@ struct StageReport {
   std::optional<BlockReport> blocks;
 };
 
+/// What a change from the running placement moves and what for.
+struct ReplanReport {
+  std::size_t moves = 0;
+  /// The budget, where one was kept.
+  std::optional<std::size_t> moves_max;
+  /// Mean over loaded layers of max / mean GPU load on the fitted traffic: of the running placement, and of the new
+  /// one.
+  double imbalance_before = 0;
+  double imbalance_after = 0;
+};
+
 struct Solution {
   Placement placement;
   SolveStatus status = SolveStatus::kOk;
   double solve_seconds = 0;
   Certificate certificate{};
   std::vector<StageReport> stages{};
+  /// With a running placement only.
+  std::optional<ReplanReport> replan{};
 };
 
 /// Called with the name of each stage as it starts.
@@ -97,8 +124,9 @@ using StageObserver = std::function<void(std::string_view stage)>;
 ///
 /// Pure: no I/O, no clock reads but the budget. With work_units equal arguments give equal results; with wall time the
 /// result depends on machine speed. Thread-safe (METIS calls are serialised). Every placement of ours has passed the
-/// verifier; baselines may hold an expert twice on a GPU.
-/// Fails: kInvalidInput, kInfeasible.
+/// verifier; baselines may hold an expert twice on a GPU, and so may a placement whose budget of moves did not pay for
+/// repairing those of the running one. With such a budget both steps are about the placements within it; slots that
+/// keep their expert's GPU keep their expert. Fails: kInvalidInput, kInfeasible.
 [[nodiscard]] Result<Solution> place(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                      const StageObserver& observer = {});
 

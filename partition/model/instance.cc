@@ -209,18 +209,24 @@ Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::s
 
 Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
                                const Objective& objective, std::size_t threads) {
+  EVENKEEL_TRY(slots_per_gpu, equal_slots_per_gpu(profile.shape.experts, redundant, cluster.gpus));
+  EVENKEEL_CHECK(slots_per_gpu <= profile.shape.experts, "place() refuses more slots a GPU than experts");
+  const auto copies = greedy_copies(profile.total_load(), redundant, cluster.gpus);
+  return make_instance(profile, cluster, copies, objective, threads);
+}
+
+Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster, const Grid<std::uint16_t>& copies,
+                               const Objective& objective, std::size_t threads) {
   const std::size_t experts = profile.shape.experts;
-  EVENKEEL_TRY(slots_per_gpu, equal_slots_per_gpu(experts, redundant, cluster.gpus));
-  EVENKEEL_CHECK(slots_per_gpu <= experts, "place() refuses more slots a GPU than experts");
+  const std::size_t items = std::accumulate(copies[0].begin(), copies[0].end(), std::size_t{0});
   const Grid<std::uint64_t> load = profile.total_load();
-  const Grid<std::uint16_t> copies = greedy_copies(load, redundant, cluster.gpus);
   Instance instance;
   instance.gpus = cluster.gpus;
   instance.nodes = cluster.nodes;
   instance.experts = experts;
   instance.layer_ids = profile.shape.layer_ids;
-  instance.expert_of_item = Grid<ExpertIndex>(load.rows(), experts + redundant);
-  instance.load_units = Grid<std::int64_t>(load.rows(), experts + redundant);
+  instance.expert_of_item = Grid<ExpertIndex>(load.rows(), items);
+  instance.load_units = Grid<std::int64_t>(load.rows(), items);
   instance.neighbours.resize(load.rows());
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
     std::size_t item = 0;
@@ -241,7 +247,7 @@ Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& clu
     return instance;
   }
   instance.node_gain = cluster.nodes == 1 ? 0.0 : weights.other_node - weights.other_gpu;
-  EVENKEEL_TRY_STATUS(check_traffic_size(profile, experts + redundant));
+  EVENKEEL_TRY_STATUS(check_traffic_size(profile, items));
   for (const TransitionTable& table : transitions(profile, threads)) {
     if (table.total_tokens == 0) continue;
     add_transitions(table, copies, instance);

@@ -107,6 +107,12 @@ struct Instance {
                                              std::size_t redundant, const Objective& objective = {},
                                              std::size_t threads = 1);
 
+/// The same with copies of each expert as given [layers, experts]: at least 1, at most a GPU, in each layer equally
+/// many in all.
+[[nodiscard]] Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster,
+                                             const Grid<std::uint16_t>& copies, const Objective& objective,
+                                             std::size_t threads);
+
 /// The placement an assignment stands for; experts of a GPU in ascending order.
 [[nodiscard]] Placement to_placement(const Instance& instance, const Assignment& assignment);
 

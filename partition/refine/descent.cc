@@ -3,35 +3,11 @@
 #include <algorithm>
 #include <vector>
 
+#include "partition/refine/arrangement_layer.h"
 #include "partition/refine/layer_descent.h"
 #include "partition/refine/relabel.h"
 
 namespace evenkeel {
-namespace {
-
-/// One layer of an arrangement, as LayerDescent wants it.
-class ArrangementLayer {
- public:
-  ArrangementLayer(Arrangement& arrangement, std::size_t layer) : arrangement_(arrangement), layer_(layer) {}
-
-  [[nodiscard]] std::size_t items() const { return arrangement_.instance().items(); }
-  [[nodiscard]] std::size_t gpu_of(std::size_t item) const { return arrangement_.gpu_of(layer_, item); }
-  [[nodiscard]] std::int64_t load_units(std::size_t item) const {
-    return arrangement_.instance().load_units(layer_, item);
-  }
-  [[nodiscard]] std::span<const std::int64_t> gpu_load() const { return arrangement_.gpu_load(layer_); }
-  [[nodiscard]] double swap_gain(std::size_t i, std::size_t j) const { return arrangement_.swap_gain(layer_, i, j); }
-  [[nodiscard]] bool swap_duplicates(std::size_t i, std::size_t j) const {
-    return arrangement_.swap_duplicates(layer_, i, j);
-  }
-  void swap(std::size_t i, std::size_t j) { arrangement_.swap(layer_, i, j); }
-
- private:
-  Arrangement& arrangement_;
-  std::size_t layer_;
-};
-
-}  // namespace
 
 bool descend(Arrangement& arrangement, const LoadGoal& goal, double excess_price, BudgetSlice& slice) {
   std::vector<bool> is_settled(arrangement.instance().layers(), false);

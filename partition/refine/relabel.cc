@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "partition/model/semi_assignment.h"
+#include "partition/model/gpu_names.h"
 
 namespace evenkeel {
 namespace {
@@ -20,44 +20,6 @@ Grid<double> kept_by_groups(const Arrangement& arrangement, std::size_t layer) {
     for (std::size_t gpu = 0; gpu < instance.gpus; ++gpu) kept(group, gpu) += arrangement.affinity(layer, item, gpu);
   }
   return kept;
-}
-
-/// The best way to put the groups of node m on the GPUs of node n.
-struct NodeMatch {
-  std::vector<std::size_t> gpu_in_node;
-  double kept = 0;
-};
-
-NodeMatch match_nodes(const Grid<double>& kept, std::size_t gpus_per_node, std::size_t m, std::size_t n) {
-  Grid<double> inside(gpus_per_node, gpus_per_node);
-  for (std::size_t group = 0; group < gpus_per_node; ++group) {
-    for (std::size_t gpu = 0; gpu < gpus_per_node; ++gpu)
-      inside(group, gpu) = kept(m * gpus_per_node + group, n * gpus_per_node + gpu);
-  }
-  NodeMatch match{best_semi_assignment(inside, 1)};
-  for (std::size_t group = 0; group < gpus_per_node; ++group) match.kept += inside(group, match.gpu_in_node[group]);
-  return match;
-}
-
-/// The new GPU of each group [gpus].
-std::vector<std::size_t> best_names(const Grid<double>& kept, std::size_t nodes) {
-  const std::size_t gpus_per_node = kept.rows() / nodes;
-  std::vector<NodeMatch> matches;
-  Grid<double> between(nodes, nodes);
-  for (std::size_t m = 0; m < nodes; ++m) {
-    for (std::size_t n = 0; n < nodes; ++n) {
-      matches.push_back(match_nodes(kept, gpus_per_node, m, n));
-      between(m, n) = matches.back().kept;
-    }
-  }
-  const auto node_of_group = best_semi_assignment(between, 1);
-  std::vector<std::size_t> names(kept.rows());
-  for (std::size_t group = 0; group < names.size(); ++group) {
-    const std::size_t m = group / gpus_per_node;
-    const std::size_t n = node_of_group[m];
-    names[group] = n * gpus_per_node + matches[m * nodes + n].gpu_in_node[group % gpus_per_node];
-  }
-  return names;
 }
 
 /// Traffic that the items of each GPU of a layer would keep with the layer before if they were on another [GPU now, GPU
@@ -86,7 +48,7 @@ void relabel_chain(Arrangement& arrangement) {
   const Instance& instance = arrangement.instance();
   Assignment renamed = arrangement.assignment();
   for (std::size_t layer = 1; layer < instance.layers(); ++layer) {
-    const auto names = best_names(kept_with_last(instance, renamed, layer), instance.nodes);
+    const auto names = best_gpu_names(kept_with_last(instance, renamed, layer), instance.nodes);
     std::ranges::transform(renamed[layer], renamed[layer].begin(),
                            [&](GpuIndex gpu) { return static_cast<GpuIndex>(names[gpu]); });
   }
@@ -100,7 +62,7 @@ bool relabel_layer(Arrangement& arrangement, std::size_t layer) {
   const Instance& instance = arrangement.instance();
   if (instance.neighbours[layer].empty() || instance.has_own_traffic(layer)) return false;
   const Grid<double> kept = kept_by_groups(arrangement, layer);
-  const auto names = best_names(kept, instance.nodes);
+  const auto names = best_gpu_names(kept, instance.nodes);
   double gain = 0;
   for (std::size_t group = 0; group < names.size(); ++group) gain += kept(group, names[group]) - kept(group, group);
   if (gain <= kGainMin) return false;

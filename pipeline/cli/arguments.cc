@@ -10,6 +10,7 @@
 #include "partition/cost/model_step_time.h"
 #include "pipeline/config/cluster_file.h"
 #include "pipeline/config/model_file.h"
+#include "pipeline/engine/placement_file.h"
 #include "pipeline/flags/nearest.h"
 #include "pipeline/trace/model_recording.h"
 
@@ -140,6 +141,43 @@ PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model
   result.objective = {comm, value_or_exit(parse_objective(objective))};
   result.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"), is_left_out("glpk")};
   return result;
+}
+
+void FromArguments::add_to(CLI::App& command) {
+  add_setting(command, "--from", file, "The placement that runs: moves are counted from it, and few are made");
+  add_setting(command, "--max-moves", moves_ratio_max,
+              "Most slots that may change, as a share of all slots of layers with load; needs --from")
+      ->check(CLI::Range(0.0, 1.0));
+  add_setting(command, "--max-bytes", bytes_max,
+              "Most bytes of experts that may move between GPUs, such as 44e9; needs --from")
+      ->check(CLI::NonNegativeNumber);
+}
+
+std::optional<Replan> FromArguments::read(const RoutingProfile& profile, const Cluster& cluster,
+                                          const StepTimeModel& model) const {
+  if (moves_ratio_max && bytes_max) {
+    throw CommandError{
+        {ErrorCode::kInvalidInput, "both --max-moves and --max-bytes are given; give the one that binds"}};
+  }
+  if (!file && has_budget()) {
+    throw CommandError{
+        {ErrorCode::kInvalidInput, fmt::format("{} needs the placement that runs; give it as --from FILE",
+                                               moves_ratio_max ? "--max-moves" : "--max-bytes")}};
+  }
+  if (!file) return std::nullopt;
+  Replan replan{value_or_exit(read_placement(*file, profile.shape, cluster.gpus, cluster.nodes)), std::nullopt};
+  const auto slots = static_cast<double>(replan.running.layers() * replan.running.slots());
+  // A share such as 0.07 of 100 slots is 7 of them, though not in floating point.
+  constexpr double kRounding = 1e-9;
+  if (moves_ratio_max) {
+    const auto loaded = static_cast<double>(loaded_slots(profile, replan.running.slots()));
+    replan.moves_max = static_cast<std::size_t>(std::floor(*moves_ratio_max * loaded * (1 + kRounding)));
+  }
+  if (bytes_max) {
+    const double experts = std::floor(*bytes_max / model.expert_bytes * (1 + kRounding));
+    replan.moves_max = static_cast<std::size_t>(std::min(experts, slots));
+  }
+  return replan;
 }
 
 Result<std::optional<CommWeights>> parse_objective(const std::string& text) {

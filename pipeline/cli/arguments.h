@@ -100,6 +100,19 @@ struct SolveArguments {
   [[nodiscard]] PlaceOptions with(Strategy strategy, const ModelArguments& model, Comm comm) const;
 };
 
+/// --from, and how much of it may move.
+struct FromArguments {
+  std::optional<std::filesystem::path> file;
+  std::optional<double> moves_ratio_max;
+  std::optional<double> bytes_max;
+
+  void add_to(CLI::App& command);
+  [[nodiscard]] bool has_budget() const { return moves_ratio_max || bytes_max; }
+  /// The running placement for a model and cluster, with its budget of moves on this traffic; absent without --from.
+  [[nodiscard]] std::optional<Replan> read(const RoutingProfile& profile, const Cluster& cluster,
+                                           const StepTimeModel& model) const;
+};
+
 /// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.
 [[nodiscard]] Result<std::chrono::duration<double>> parse_duration(const std::string& text);
 

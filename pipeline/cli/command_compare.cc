@@ -21,6 +21,7 @@ struct CompareArguments {
   ClusterArguments cluster;
   ModelArguments model;
   SolveArguments solve;
+  FromArguments from;
   std::vector<std::string> strategies{"contiguous", "lpt", "eplb", "evenkeel"};
   double holdout = 0.0;
   std::optional<std::uint64_t> holdout_seed;
@@ -33,6 +34,8 @@ struct Traffic {
   RoutingProfile fit;
   /// Absent without a hold-out.
   std::optional<RoutingProfile> score;
+  /// The placement that runs, if moves are counted from one.
+  std::optional<Replan> replan;
 };
 
 std::vector<Strategy> parse_strategies(const std::vector<std::string>& names) {
@@ -56,7 +59,9 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
                Progress& progress) {
   const std::string name(strategy_name(strategy));
   const Comm comm = arguments.model.comm();
-  auto solution = place(traffic.fit, cluster, arguments.solve.with(strategy, arguments.model, comm),
+  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm);
+  options.replan = traffic.replan;
+  auto solution = place(traffic.fit, cluster, options,
                         [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); });
   ScoreRow row{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
   if (!solution && solution.error().code == ErrorCode::kInfeasible) return row;
@@ -69,8 +74,10 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
   row.solve_seconds = solved.solve_seconds;
   row.certificate = solved.certificate;
   row.stages = solved.stages;
+  row.replan = solved.replan;
+  const Placement* const running = options.replan ? &options.replan->running : nullptr;
   const auto measured = [&](const RoutingProfile& profile) {
-    return value_or_exit(measure(profile, solved.placement, cluster, arguments.model.step_time(), comm));
+    return value_or_exit(measure(profile, solved.placement, cluster, arguments.model.step_time(), comm, running));
   };
   row.in_sample = measured(traffic.fit);
   if (traffic.score) row.held_out = measured(*traffic.score);
@@ -95,7 +102,8 @@ void run(const CompareArguments& arguments) {
     make_folder(*arguments.out_dir);
     write_split(*arguments.out_dir, split);
   }
-  Traffic traffic{profile_of(trace, split.fit), std::nullopt};
+  Traffic traffic{profile_of(trace, split.fit), std::nullopt, std::nullopt};
+  traffic.replan = arguments.from.read(traffic.fit, cluster, arguments.model.step_time());
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
   for (const Strategy strategy : strategies) rows.push_back(score(strategy, traffic, cluster, arguments, progress));
@@ -131,6 +139,7 @@ void add_compare_command(CLI::App& program) {
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);
+  arguments->from.add_to(*command);
   add_setting(*command, "--strategies", arguments->strategies, "Names with commas between them, of " + strategy_names())
       ->delimiter(',')
       ->capture_default_str();
@@ -144,7 +153,8 @@ void add_compare_command(CLI::App& program) {
   command->footer(
       "Examples:\n"
       "  evenkeel compare trace.npz --gpus 8 --holdout 0.5\n"
-      "  evenkeel compare trace.npz --gpus 16 --nodes 2 --holdout 0.5 --strategies eplb,evenkeel --time 60s --json");
+      "  evenkeel compare trace.npz --gpus 16 --nodes 2 --holdout 0.5 --strategies eplb,evenkeel --time 60s --json\n"
+      "  evenkeel compare trace.npz --gpus 8 --from running.json --max-moves 0.1 --strategies eplb,evenkeel");
   command->callback([arguments] { run(*arguments); });
 }
 

@@ -20,6 +20,7 @@ struct PartitionArguments {
   ClusterArguments cluster;
   ModelArguments model;
   SolveArguments solve;
+  FromArguments from;
   std::string strategy = "evenkeel";
   std::filesystem::path output;
   std::string format = "evenkeel";
@@ -27,8 +28,17 @@ struct PartitionArguments {
   bool json = false;
 };
 
+/// A budget that a strategy would not look at is not to be passed over in silence.
+void check_budget(Strategy strategy, const FromArguments& from) {
+  if (strategy == Strategy::kEvenkeel || !from.has_budget()) return;
+  throw CommandError{{ErrorCode::kInvalidInput,
+                      fmt::format("strategy {} keeps no budget of moves; give --strategy evenkeel, or leave {} out",
+                                  strategy_name(strategy), from.bytes_max ? "--max-bytes" : "--max-moves")}};
+}
+
 void run(const PartitionArguments& arguments) {
   const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
+  check_budget(strategy, arguments.from);
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
   const Trace trace = arguments.input.read(arguments.model.spec, progress);
@@ -36,13 +46,16 @@ void run(const PartitionArguments& arguments) {
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
-  const PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm);
+  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm);
+  options.replan = arguments.from.read(profile, cluster, arguments.model.step_time());
   const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
   }));
   ScoreRow row{arguments.strategy, solution.status,      solution.solve_seconds, std::nullopt,
-               std::nullopt,       solution.certificate, solution.stages};
-  row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time(), comm));
+               std::nullopt,       solution.certificate, solution.stages,        solution.replan};
+  const Placement* const running = options.replan ? &options.replan->running : nullptr;
+  row.in_sample =
+      value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time(), comm, running));
   const std::string text = value_or_exit(placement_text(solution.placement, format, trace.shape));
   ok_or_exit(write_output(arguments.output, text));
   if (arguments.report) ok_or_exit(write_output(*arguments.report, json_text(to_json(row))));
@@ -52,9 +65,9 @@ void run(const PartitionArguments& arguments) {
     ok_or_exit(write_output("-", json_text(to_json(row))));
   } else if (arguments.output != "-") {
     ok_or_exit(write_output(
-        "-",
-        scores_table({row}) + fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", arguments.output.string(),
-                                          solution.placement.layers(), solution.placement.slots(), cluster.gpus)));
+        "-", scores_table({row}) + (row.replan ? replan_text(*row.replan, solution.placement) + "\n" : "") +
+                 fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", arguments.output.string(),
+                             solution.placement.layers(), solution.placement.slots(), cluster.gpus)));
   }
 }
 
@@ -68,6 +81,7 @@ void add_partition_command(CLI::App& program) {
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);
+  arguments->from.add_to(*command);
   add_setting(*command, "--strategy", arguments->strategy, "One of " + strategy_names())->capture_default_str();
   command->add_option("-o,--output", arguments->output, "Where the placement goes; - is standard output")->required();
   add_setting(*command, "--format", arguments->format, "Format of the placement")
@@ -78,7 +92,8 @@ void add_partition_command(CLI::App& program) {
   command->footer(
       "Examples:\n"
       "  evenkeel partition trace.npz --gpus 8 -o placement.json\n"
-      "  evenkeel partition counts.json --gpus 32 --nodes 4 --redundant 32 -o map.json --format sglang");
+      "  evenkeel partition counts.json --gpus 32 --nodes 4 --redundant 32 -o map.json --format sglang\n"
+      "  evenkeel partition today.npz --gpus 8 --from placement.json --max-moves 0.1 -o next.json");
   command->callback([arguments] {
     const int on_stdout = int{arguments->json} + int{arguments->output == "-"} + int{arguments->report == "-"};
     if (on_stdout > 1) {

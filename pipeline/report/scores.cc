@@ -56,6 +56,13 @@ ordered_json blocks_json(const BlockReport& blocks) {
           {"gain_bound", or_null(blocks.gain_bound)}};
 }
 
+ordered_json replan_json(const ReplanReport& replan) {
+  return {{"moves", replan.moves},
+          {"moves_max", or_null(replan.moves_max)},
+          {"imbalance_before", replan.imbalance_before},
+          {"imbalance_after", replan.imbalance_after}};
+}
+
 template <class Get>
 std::string cell(const std::optional<Metrics>& metrics, const char* format, Get get) {
   if (!metrics) return "-";
@@ -70,6 +77,16 @@ std::vector<std::string> metric_cells(const std::optional<Metrics>& metrics) {
           cell(metrics, "{:.4f}", [](const Metrics& m) { return m.same_gpu_share; }),
           cell(metrics, "{:.3f}", [](const Metrics& m) { return m.gpus_touched; }),
           cell(metrics, "{:.3f}", [](const Metrics& m) { return std::optional(m.step_time_seconds * 1e3); })};
+}
+
+/// What a change from the placement that runs moves.
+std::vector<std::string> migration_cells(const std::optional<Metrics>& metrics) {
+  return {cell(metrics, "{:.4f}", [](const Metrics& m) { return m.churn; }),
+          cell(metrics, "{:.1f}",
+               [](const Metrics& m) { return m.moved_bytes ? std::optional(*m.moved_bytes / 1e9) : std::nullopt; }),
+          cell(metrics, "{:.0f}", [](const Metrics& m) {
+            return m.rounds ? std::optional(static_cast<double>(*m.rounds)) : std::nullopt;
+          })};
 }
 
 }  // namespace
@@ -102,13 +119,15 @@ ordered_json to_json(const ScoreRow& row) {
     if (stage.blocks) json["blocks"] = blocks_json(*stage.blocks);
     stages.push_back(std::move(json));
   }
-  return {{"strategy", row.strategy},
-          {"status", status_name(row.status)},
-          {"solve_seconds", or_null(row.solve_seconds)},
-          {"in_sample", metrics_json(row.in_sample)},
-          {"held_out", metrics_json(row.held_out)},
-          {"certificate", certificate_json(row.certificate)},
-          {"stages", std::move(stages)}};
+  ordered_json json{{"strategy", row.strategy},
+                    {"status", status_name(row.status)},
+                    {"solve_seconds", or_null(row.solve_seconds)},
+                    {"in_sample", metrics_json(row.in_sample)},
+                    {"held_out", metrics_json(row.held_out)},
+                    {"certificate", certificate_json(row.certificate)},
+                    {"stages", std::move(stages)}};
+  if (row.replan) json["replan"] = replan_json(*row.replan);
+  return json;
 }
 
 ordered_json scores_json(ordered_json options, std::size_t fit_sequences, std::size_t score_sequences,
@@ -121,6 +140,14 @@ ordered_json scores_json(ordered_json options, std::size_t fit_sequences, std::s
           {"rows", std::move(list)}};
 }
 
+std::string replan_text(const ReplanReport& report, const Placement& placement) {
+  const auto slots = static_cast<double>(placement.layers() * placement.slots());
+  return fmt::format("moves: imbalance {:.4f} -> {:.4f} for {} slots that change{} ({:.2f} % of all)",
+                     report.imbalance_before, report.imbalance_after, report.moves,
+                     report.moves_max ? fmt::format(", {} allowed", *report.moves_max) : "",
+                     100 * static_cast<double>(report.moves) / slots);
+}
+
 std::string scores_table(const std::vector<ScoreRow>& rows) {
   const bool has_held_out = std::ranges::any_of(rows, [](const ScoreRow& row) { return row.held_out.has_value(); });
   const std::vector<std::string> metric_names{"imbalance", "worst", "same-GPU", "GPUs/token", "step ms"};
@@ -129,6 +156,9 @@ std::string scores_table(const std::vector<ScoreRow>& rows) {
   for (int parts = has_held_out ? 2 : 1; parts > 0; --parts)
     std::ranges::copy(metric_names, std::back_inserter(header));
   header.push_back("doubled");
+  const bool has_moves =
+      std::ranges::any_of(rows, [](const ScoreRow& row) { return row.in_sample && row.in_sample->churn.has_value(); });
+  if (has_moves) std::ranges::copy(std::vector<std::string>{"churn", "moved GB", "rounds"}, std::back_inserter(header));
   Table table(header);
   if (has_held_out) {
     table.add_group("fitted traffic", in_sample, metric_names.size());
@@ -140,6 +170,7 @@ std::string scores_table(const std::vector<ScoreRow>& rows) {
     std::ranges::copy(metric_cells(row.in_sample), std::back_inserter(cells));
     if (has_held_out) std::ranges::copy(metric_cells(row.held_out), std::back_inserter(cells));
     cells.push_back(row.in_sample ? fmt::format("{}", row.in_sample->duplicate_slots) : "-");
+    if (has_moves) std::ranges::copy(migration_cells(row.in_sample), std::back_inserter(cells));
     table.add(std::move(cells));
   }
   return table.text();

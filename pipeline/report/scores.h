@@ -21,6 +21,8 @@ struct ScoreRow {
   std::optional<Metrics> held_out;
   std::optional<Certificate> certificate;
   std::vector<StageReport> stages;
+  /// With a running placement only.
+  std::optional<ReplanReport> replan{};
 };
 
 [[nodiscard]] std::string_view status_name(SolveStatus status);
@@ -35,7 +37,10 @@ struct ScoreRow {
 [[nodiscard]] nlohmann::ordered_json scores_json(nlohmann::ordered_json options, std::size_t fit_sequences,
                                                  std::size_t score_sequences, const std::vector<ScoreRow>& rows);
 
-/// Rows as a table; held-out columns only where a row has them.
+/// What the moves from a running placement bought, in one line without its end.
+[[nodiscard]] std::string replan_text(const ReplanReport& report, const Placement& placement);
+
+/// Rows as a table; held-out columns and moves only where a row has them.
 [[nodiscard]] std::string scores_table(const std::vector<ScoreRow>& rows);
 
 }  // namespace evenkeel

@@ -4,11 +4,14 @@
 A last byte that is odd has targets.cc read the recording with a known model.
 """
 
+import collections
 import io
 import json
 import pathlib
+import pickle
 import struct
 import sys
+import types
 
 import numpy as np
 
@@ -40,6 +43,44 @@ def vllm(expert_load, p2l_map):
                        "p2l_map": p2l_map}).encode() + b"\n"
 
 
+class Storage:
+    """A storage of 64 bytes in a file that torch.save writes."""
+
+    def __init__(self, kind, key):
+        self.kind, self.key = kind, key
+
+
+class Tensor:
+    def __init__(self, kind, key, *size):
+        self.storage, self.size = Storage(kind, key), size
+
+    def __reduce__(self):
+        strides = tuple(int(np.prod(self.size[i + 1:])) for i in range(len(self.size)))
+        return _rebuild_tensor_v2, (self.storage, 0, self.size, strides, False, collections.OrderedDict())
+
+
+def _rebuild_tensor_v2():
+    """Stands in for torch's, which a pickle only names."""
+
+
+def torch_pickle(value):
+    """The pickle of a value with tensors, as torch.save writes it."""
+    modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
+    modules["torch._utils"]._rebuild_tensor_v2 = _rebuild_tensor_v2
+    _rebuild_tensor_v2.__module__ = "torch._utils"
+    for kind in ("IntStorage", "LongStorage"):
+        setattr(modules["torch"], kind, type(kind, (), {"__module__": "torch", "__qualname__": kind}))
+    out = io.BytesIO()
+    pickler = pickle.Pickler(out, 2)
+    pickler.persistent_id = lambda object: (
+        ("storage", getattr(modules["torch"], object.kind), object.key, "cpu", 16) if isinstance(object, Storage) else None)
+    sys.modules.update(modules)
+    pickler.dump(value)
+    for name in modules:
+        del sys.modules[name]
+    return out.getvalue()
+
+
 IDS = np.array([[[0, 1], [2, 3]], [[1, 2], [3, -1]], [[3, 0], [1, 2]]])
 MAP = [[0, 1, 2, 3, 0, 1], [3, 2, 1, 0, 3, 2]]
 
@@ -49,6 +90,16 @@ SEEDS = {
         npz(True, ids=IDS, seq_start=np.array([0, 3]), layer_ids=np.array([3, 3]), experts=np.array(4), window=np.array([1], "<u4"),
             stage=np.array(["decode"])),
     ],
+    "npz-ids": [npy(IDS.astype("<i2")), npy(IDS.clip(0).astype("u1")[:, :, :1])],
+    "npz-loads": [npy(np.arange(12, dtype="<u8").reshape(2, 2, 3)), npy(np.ones((1, 1, 4), "<i4"))],
+    "sglang-recording": [
+        torch_pickle({"rank": 0, "logical_count": Tensor("IntStorage", "0", 2, 2, 4), "average_utilization_rate_over_window": None}),
+        torch_pickle({"records": [{"forward_pass_id": 7, "rank": 0, "gatherer_key": "primary",
+                                   "global_physical_count": Tensor("IntStorage", "0", 2, 2)}],
+                      "last_physical_to_logical_map": Tensor("LongStorage", "1", 2, 2)}),
+    ],
+    "model": [(pathlib.Path(__file__).resolve().parents[2] / f"configs/models/{name}.yaml").read_bytes()
+              for name in ("mixtral-8x7b", "deepseek-v3")],
     "npy": [
         npy(IDS.astype("<i4")),
         npy(IDS.clip(0).astype("u1")[:, :, :1]),

@@ -4,12 +4,16 @@
 #include <array>
 
 #include "pipeline/config/cluster_file.h"
+#include "pipeline/config/model_file.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/trace/npy_recording.h"
+#include "pipeline/trace/npz_recording.h"
 #include "pipeline/trace/sglang_counts.h"
+#include "pipeline/trace/sglang_recording.h"
 #include "pipeline/trace/trtllm_statistics.h"
 #include "pipeline/trace/vllm_statistics.h"
 #include "tests/fuzz/contract_sink.h"
+#include "tests/pipeline/pickle_builder.h"
 #include "tests/pipeline/temporary_file.h"
 
 namespace evenkeel::fuzz {
@@ -45,6 +49,31 @@ Status read_npz(const Path& folder, const std::string& content) {
   return read_recordings({write(folder / "input", content)}, options_for(content), sink);
 }
 
+/// The bytes are the one array of a native trace; mutated archives seldom get past their checksums.
+Status read_ids(const Path& folder, const std::string& content) {
+  ContractSink sink;
+  return read_npz_recording(testing::write_npz(folder, "input.npz", {{"ids", content}}), options_for(content), sink);
+}
+
+/// The bytes are the loads of a profile.
+Status read_loads(const Path& folder, const std::string& content) {
+  ContractSink sink;
+  return read_npz_recording(testing::write_npz(folder, "input.npz", {{"loads", content}}), options_for(content), sink);
+}
+
+/// The bytes are the pickle of a recording with two storages of 64 bytes, one of counts and one of zeros.
+Status read_sglang(const Path& folder, const std::string& content) {
+  const auto path =
+      testing::write_torch(folder, "input.pt", content, {{"0", std::string(64, '\1')}, {"1", std::string(64, '\0')}});
+  ContractSink sink;
+  return read_sglang_recording(std::vector{path}, options_for(content), sink);
+}
+
+Status read_model_input(const Path& folder, const std::string& content) {
+  EVENKEEL_TRY(model, read_model(write(folder / "input.yaml", content).string()));
+  return model.experts > 0 ? Status() : invalid_input("it has no experts");
+}
+
 /// The bytes are the file of the one rank.
 Status read_trtllm(const Path& folder, const std::string& content) {
   write(folder / "meta_info.json", R"({"num_experts": 4, "num_experts_per_token": 2})");
@@ -63,8 +92,12 @@ Status read_placement_input(const Path& folder, const std::string& content) {
   return placement.layers() == 2 ? Status() : invalid_input("it has other layers than the model");
 }
 
-constexpr std::array<Target, 7> kTargets{{
+constexpr std::array<Target, 11> kTargets{{
     {"npz-trace", read_npz},
+    {"npz-ids", read_ids},
+    {"npz-loads", read_loads},
+    {"sglang-recording", read_sglang},
+    {"model", read_model_input},
     {"npy", read_recording<read_npy_recording>},
     {"sglang-counts", read_recording<read_sglang_counts>},
     {"vllm-statistics", read_recording<read_vllm_statistics>},

@@ -59,7 +59,7 @@ inline std::string pickled_tensor(const std::string& storage, std::int32_t offse
 inline std::string pickle_of(const std::string& value) { return "\x80\x02" + value + "."; }
 
 /// A file as torch.save writes it: the value and its storages, uncompressed.
-inline std::filesystem::path write_torch(const TemporaryFolder& folder, const std::string& name,
+inline std::filesystem::path write_torch(const std::filesystem::path& folder, const std::string& name,
                                          const std::string& pickle, const std::map<std::string, std::string>& storages,
                                          const std::string& byteorder = "little") {
   std::map<std::string, std::string> entries{{"archive/data.pkl", pickle}, {"archive/byteorder", byteorder}};

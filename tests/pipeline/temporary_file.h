@@ -27,6 +27,7 @@ class TemporaryFolder {
   TemporaryFolder& operator=(const TemporaryFolder&) = delete;
 
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+  operator const std::filesystem::path&() const { return path_; }
   std::filesystem::path write(const std::string& name, const std::string& content) const {
     std::ofstream(path_ / name, std::ios::binary) << content;
     return path_ / name;
@@ -55,10 +56,10 @@ std::string bytes_of(const std::vector<T>& values) {
 }
 
 /// An archive with the given entries.
-inline std::filesystem::path write_zip(const TemporaryFolder& folder, const std::string& name,
+inline std::filesystem::path write_zip(const std::filesystem::path& folder, const std::string& name,
                                        const std::map<std::string, std::string>& entries,
                                        zip_int32_t compression = ZIP_CM_DEFLATE) {
-  const auto path = folder.path() / name;
+  const auto path = folder / name;
   constexpr zip_uint32_t kFastest = 1;
   int code = 0;
   zip_t* const archive = zip_open(path.c_str(), ZIP_CREATE | ZIP_TRUNCATE, &code);
@@ -72,7 +73,7 @@ inline std::filesystem::path write_zip(const TemporaryFolder& folder, const std:
 }
 
 /// A deflated archive with the given arrays.
-inline std::filesystem::path write_npz(const TemporaryFolder& folder, const std::string& name,
+inline std::filesystem::path write_npz(const std::filesystem::path& folder, const std::string& name,
                                        const std::map<std::string, std::string>& arrays) {
   std::map<std::string, std::string> entries;
   for (const auto& [array, content] : arrays) entries[array + ".npy"] = content;
