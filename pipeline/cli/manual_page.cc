@@ -33,7 +33,8 @@ std::string upper(std::string text) {
 }
 
 std::string option_entry(const CLI::Option& option) {
-  std::string entry = fmt::format(".TP\n.B {}", plain(option.get_name(true)));
+  std::string entry =
+      fmt::format(".TP\n.B {}", plain(option.get_positional() ? option.get_name(true) : option.get_name(false, true)));
   entry += fmt::format("\n{}\n", plain(option.get_description()));
   if (!option.get_default_str().empty()) entry += fmt::format("Default: {}.\n", plain(option.get_default_str()));
   if (!option.get_envname().empty()) entry += fmt::format("Environment: {}.\n", plain(option.get_envname()));

@@ -23,6 +23,7 @@ std::string layers_text(const std::vector<int>& ids) {
 ReadOptions read_options(const ModelSpec& model) {
   ReadOptions options;
   options.experts = model.experts;
+  options.model = model.name;
   options.null_experts = model.null_experts;
   options.moe_layer_ids = model.moe_layer_ids;
   options.hidden_layers = model.hidden_layers;

@@ -318,10 +318,7 @@ Result<std::optional<std::size_t>> expert_count(const std::string& path, const N
                                                 const std::optional<NpyStream>& loads, const ReadOptions& options) {
   if (loads) {
     const std::size_t counted = loads->header().shape[2];
-    if (options.experts && *options.experts != counted) {
-      return invalid_input(fmt::format("{}: it counts {} experts but --experts is {}; make them agree", path, counted,
-                                       *options.experts));
-    }
+    EVENKEEL_TRY_STATUS(check_experts(path, counted, options));
     return std::optional(counted);
   }
   if (options.experts) return options.experts;

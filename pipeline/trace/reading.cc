@@ -18,8 +18,10 @@ Status check_experts(const std::string& path, std::size_t experts, const ReadOpt
         fmt::format("{}: it counts {} experts of a layer; 1 to {} are accepted", path, experts, kExpertsMax));
   }
   if (options.experts && *options.experts != experts) {
-    return invalid_input(
-        fmt::format("{}: it counts {} experts but --experts is {}; make them agree", path, experts, *options.experts));
+    return invalid_input(fmt::format("{}: it counts {} experts but {}; make them agree", path, experts,
+                                     options.model.empty()
+                                         ? fmt::format("--experts is {}", *options.experts)
+                                         : fmt::format("model {} has {}", options.model, *options.experts)));
   }
   return {};
 }

@@ -37,6 +37,8 @@ struct RecordingHeader {
 struct ReadOptions {
   /// Experts of a layer; absent: as the recording says, or the largest id seen + 1.
   std::optional<std::size_t> experts = {};
+  /// Name of the model that all below is known from, for messages; empty: none is known.
+  std::string model = {};
   /// Zero-compute experts that follow the real ones: ids experts .. experts + null_experts - 1 are "no expert".
   std::size_t null_experts = 0;
   /// Numbers of the model's MoE layers, ascending; empty: not known.

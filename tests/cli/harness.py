@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pathlib
+import resource
 import struct
 import subprocess
 import sys
@@ -15,6 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("EVENKEEL_BIN", ROOT / "build/release/bin"))
 DAY = ROOT / "tests/data/evenkeel-moe/day.npz"
 DATA = pathlib.Path(os.environ.get("EVENKEEL_DATA", ROOT / "../shared/data"))
+
+# What a refusal may take, however much its input claims.
+MEMORY_KIB_MAX = 512 * 1024
 
 # ctest reports a test that exits with this as skipped.
 SKIPPED = 77
@@ -69,6 +73,8 @@ class RefusalTest(CommandTest):
         for words in expected:
             self.assertIn(words, result.stderr)
         self.assertEqual(sorted(self.folder.iterdir()), before)
+        # Of all commands that this process has waited for.
+        self.assertLess(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss, MEMORY_KIB_MAX)
 
     def text(self, name, content):
         path = self.folder / name

@@ -60,7 +60,7 @@ class Help(CommandTest):
 
     def test_errors_name_the_nearest_word(self):
         for words, nearest in ((("partion",), "partition"), (("partition", "t.npz", "--gpsu", "8"), "--gpus"),
-                               (("man", "inspct"), "inspect"), (("partition", "t.npz", "--strategy", "lptt"), "lpt")):
+                               (("man", "inspct"), "inspect"), (("partition", "t.npz", "--gpus", "8", "-o", "x", "--strategy", "lptt"), "lpt")):
             result = run(*words)
             self.assertEqual(result.returncode, 2)
             self.assertIn(f"'{nearest}'", result.stderr)

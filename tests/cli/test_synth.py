@@ -97,7 +97,7 @@ class Synth(CommandTest):
 
     def test_model_that_contradicts_the_trace(self):
         for model, words in (("deepseek-v3", "58 MoE layers"), ("olmoe-1b-7b", "16 MoE layers")):
-            self.refuse(["day.npz", "8 MoE layers", f"model {model}", words], "compare", DAY, "--gpus", 8, "--model", model)
+            self.refuse(["day.npz", "8 layers", f"model {model}", words], "compare", DAY, "--gpus", 8, "--model", model)
         self.refuse(["model deepseek-v3", "--experts is 64"], "compare", DAY, "--gpus", 8, "--model", "deepseek-v3", "--experts", 64)
 
     def test_loads_that_contradict_the_model(self):
