@@ -23,6 +23,8 @@ scripts/build.sh release --with-tests
 ctest --preset release -j 2
 
 if [ $full = yes ]; then
+  # 20 million tokens, timed with nothing beside them.
+  EVENKEEL_FULL=1 ctest --preset release -R '^test_profile_speed$'
   # Under ThreadSanitizer the tests of the command line (test_*) are left out: they time solvers, which run on one thread.
   for preset in asan tsan; do
     scripts/build.sh $preset --with-tests

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "partition/cost/model_step_time.h"
+#include "pipeline/cli/standard_input.h"
 #include "pipeline/config/cluster_file.h"
 #include "pipeline/config/model_file.h"
 #include "pipeline/engine/placement_file.h"
@@ -27,26 +28,48 @@ void make_folder(const std::filesystem::path& folder) {
 
 void InputArguments::add_to(CLI::App& command) {
   command
-      .add_option("TRACE", traces,
-                  "Recorded routing in any format of docs/reference/formats.md; several are read as one")
+      .add_option(
+          "TRACE", traces,
+          "Recorded routing in any format of docs/reference/formats.md, - for standard input; several are read as one")
       ->required();
   add_setting(command, "--experts", experts,
               "Experts of a layer, where the trace does not tell; default: largest id + 1")
       ->check(CLI::Range(std::size_t{1}, kExpertsMax));
 }
 
-ReadOptions InputArguments::read_options(const std::optional<ModelSpec>& model, Progress& progress) const {
+void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const {
   if (model && experts && *experts != model->experts) {
     throw CommandError{{ErrorCode::kInvalidInput, fmt::format("--experts is {} but model {} has {}; give --model alone",
                                                               *experts, model->name, model->experts)}};
   }
-  ReadOptions options = model ? evenkeel::read_options(*model) : ReadOptions{experts};
+  ReadOptions options = model ? read_options(*model) : ReadOptions{experts};
   options.progress = [&progress](double share) { progress.show_share("reading", share); };
-  return options;
+  std::vector<std::filesystem::path> paths = traces;
+  const auto standard_input = std::ranges::find(paths, "-");
+  if (standard_input == paths.end()) return ok_or_exit(read(paths, options));
+  if (std::ranges::count(paths, "-") > 1) {
+    throw CommandError{{ErrorCode::kInvalidInput, "- is given twice; standard input can be read once"}};
+  }
+  const StandardInput input = value_or_exit(StandardInput::copy());
+  *standard_input = input.path();
+  if (const Status status = read(paths, options); !status) {
+    throw CommandError{{status.error().code, input.renamed(status.error().message)}};
+  }
 }
 
 Trace InputArguments::read(const std::optional<ModelSpec>& model, Progress& progress) const {
-  return value_or_exit(read_traces(traces, read_options(model, progress)));
+  Trace trace;
+  with_files(model, progress, [&](const auto& paths, const ReadOptions& options) -> Status {
+    EVENKEEL_TRY(read, read_traces(paths, options));
+    trace = std::move(read);
+    return {};
+  });
+  return trace;
+}
+
+void InputArguments::read_into(RecordingSink& sink, const std::optional<ModelSpec>& model, Progress& progress) const {
+  with_files(model, progress,
+             [&](const auto& paths, const ReadOptions& options) { return read_recordings(paths, options, sink); });
 }
 
 void ClusterArguments::add_to(CLI::App& command) {

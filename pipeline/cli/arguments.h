@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -43,10 +44,15 @@ struct InputArguments {
   std::optional<std::size_t> experts;
 
   void add_to(CLI::App& command);
-  /// How the traces are read, held against the model if there is one; `progress` shows a bar meanwhile and must outlive
-  /// the reading.
-  [[nodiscard]] ReadOptions read_options(const std::optional<ModelSpec>& model, Progress& progress) const;
+  /// Reads the traces, held against the model if there is one, while `progress` shows a bar.
   [[nodiscard]] Trace read(const std::optional<ModelSpec>& model, Progress& progress) const;
+  /// The same, handed on piece by piece.
+  void read_into(RecordingSink& sink, const std::optional<ModelSpec>& model, Progress& progress) const;
+
+ private:
+  using Read = std::function<Status(const std::vector<std::filesystem::path>& paths, const ReadOptions& options)>;
+  /// Calls `read` with the files of the traces, a copy of standard input among them where one is "-".
+  void with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const;
 };
 
 /// --cluster, or --gpus and --nodes.

@@ -77,8 +77,7 @@ std::string summary_table(const Trace& profile, std::uint64_t tokens) {
 void run(const ProfileArguments& arguments) {
   Progress progress;
   Profiler profiler(profile_options(arguments));
-  ok_or_exit(
-      read_recordings(arguments.input.traces, arguments.input.read_options(arguments.model, progress), profiler));
+  arguments.input.read_into(profiler, arguments.model, progress);
   const std::uint64_t tokens = profiler.tokens_read();
   const Trace profile = value_or_exit(profiler.finish());
   progress.show("writing");

@@ -237,5 +237,33 @@ class Rounds(CommandTest):
         self.assertEqual(len(placement["physical_to_logical_map"]), 2)
 
 
+class Profile(CommandTest):
+    def test_standard_input_is_a_trace(self):
+        named = self.json_of("profile", DAY, "-o", self.folder / "a.npz", "--json")
+        with open(DAY, "rb") as day:
+            piped = self.json_of("profile", "-", "-o", self.folder / "b.npz", "--json", stdin=day)
+        self.assertEqual(piped, named)
+        self.assertEqual((self.folder / "a.npz").read_bytes(), (self.folder / "b.npz").read_bytes())
+
+    def test_standard_input_is_named_in_errors(self):
+        result = run("profile", "-", "-o", self.folder / "p.npz", stdin=subprocess.DEVNULL)
+        self.assertEqual(result.returncode, 2)
+        self.assertIn("standard input: its content is empty", result.stderr)
+        self.assertEqual(run("profile", "-", "-", "-o", self.folder / "p.npz", stdin=subprocess.DEVNULL).returncode, 2)
+
+    def test_a_profile_is_a_trace_for_every_command(self):
+        profile = self.folder / "p.npz"
+        self.succeed("profile", DAY, "-o", profile)
+        rows = {}
+        for trace in (DAY, profile):
+            scores = self.json_of("compare", trace, "--gpus", 8, "--strategies", "lpt", "--json")["rows"]
+            rows[trace] = scores[0]["in_sample"]
+        for figure in ("imbalance_mean", "same_gpu_share", "gpus_touched"):
+            self.assertAlmostEqual(rows[DAY][figure], rows[profile][figure], places=9)
+        self.succeed("inspect", profile)
+        self.succeed("partition", profile, "--gpus", 8, "--time", "200ms", "-o", self.folder / "map.json")
+        self.succeed("evaluate", profile, "--gpus", 8, "--placement", self.folder / "map.json")
+
+
 if __name__ == "__main__":
     unittest.main()
