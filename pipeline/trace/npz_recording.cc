@@ -179,8 +179,7 @@ Status read_layers(const std::string& path, const NpzArchive& archive, std::size
   }
   header.layer_ids = id_of_round;
   std::ranges::sort(header.layer_ids);
-  const auto repeated = std::ranges::unique(header.layer_ids);
-  header.layer_ids.erase(repeated.begin(), repeated.end());
+  header.layer_ids.erase(std::unique(header.layer_ids.begin(), header.layer_ids.end()), header.layer_ids.end());
   for (const int id : id_of_round) {
     const auto row = std::ranges::lower_bound(header.layer_ids, id) - header.layer_ids.begin();
     header.layer_of_round.push_back(static_cast<std::uint32_t>(row));
