@@ -17,6 +17,7 @@
 #include "partition/model/check.h"
 #include "partition/model/instance.h"
 #include "partition/replan.h"
+#include "partition/replicate.h"
 #include "partition/stages.h"
 #include "partition/warmstart/metis_coactivation.h"
 #include "partition/warmstart/metis_layered.h"
@@ -58,6 +59,7 @@ Status validate(const PlaceOptions& options, const RoutingProfile& profile, cons
     return invalid_input(
         fmt::format("groups is {}; give a number that divides the {} experts", options.groups, profile.shape.experts));
   }
+  EVENKEEL_TRY_STATUS(check_survival(options, profile.shape.experts, cluster));
   if (!options.replan) return {};
   if (options.replan->moves_max && options.objective.weighted) {
     return invalid_input("the weighted objective has no budget of moves; ask for the lexicographic one");
@@ -82,7 +84,8 @@ struct Prepared {
 
 Result<Prepared> prepare(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
   const Budget clock = Budget::wall(std::chrono::hours(1));
-  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads));
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads,
+                                       options.survive + 1));
   return Prepared{std::move(instance), clock.elapsed().count()};
 }
 
@@ -103,7 +106,8 @@ void certify(const RoutingProfile& profile, const Cluster& cluster, const PlaceO
   solution.certificate = value_of(profile, cluster, options.objective, solution.placement);
   Certificate& certificate = solution.certificate;
   std::optional<double> bound;
-  if (instance != nullptr && instance->has_traffic()) {
+  // The bound is of an even split.
+  if (instance != nullptr && instance->has_traffic() && !solution.placement.fields().shares) {
     constexpr double kSecondsUnderWork = 1.0;
     const double seconds = options.work_units ? kSecondsUnderWork : 0.2 + 0.05 * options.time.count();
     if (const auto iterations = bound_iterations(*instance, seconds))
@@ -166,7 +170,8 @@ Result<Placement> simple_placement(const RoutingProfile& profile, const Cluster&
 Result<Solution> place_simply(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
   const Budget clock = Budget::wall(std::chrono::hours(1));
   EVENKEEL_TRY(placement, simple_placement(profile, cluster, options));
-  Solution solution{std::move(placement)};
+  Budget budget = budget_of(options, clock.elapsed().count());
+  Solution solution{with_split(profile, options, budget, std::move(placement))};
   solution.solve_seconds = clock.elapsed().count();
   EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads));
   certify(profile, cluster, options, &instance, solution);
@@ -182,7 +187,8 @@ Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cl
   if (!result.assignment) {
     return time_limit(fmt::format("{} found no placement in its time; give more", strategy_name(options.strategy)));
   }
-  Solution solution{to_placement(instance, *result.assignment)};
+  Solution solution{with_split(profile, options, budget, to_placement(instance, *result.assignment))};
+  if (options.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
   if (!result.finished) solution.status = SolveStatus::kTimeLimit;
   solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   certify(profile, cluster, options, &instance, solution);
@@ -192,32 +198,38 @@ Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cl
 Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                  const StageObserver& observer) {
   EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
-  const Instance& instance = prepared.instance;
+  Instance& instance = prepared.instance;
   Budget budget = budget_of(options, prepared.setup_seconds);
   // Without a budget nobody looks at the bounds.
   auto bounds = budget.exhausted() ? std::vector<std::int64_t>(instance.layers(), 0)
                                    : bound_units(profile, cluster, options.redundant);
+  if (observer && instance.has_replicas()) observer("replicas");
+  EVENKEEL_TRY(start, search_copies(profile, cluster, options, bounds, budget, instance));
+  const double start_seconds = budget.elapsed().count();
   Stages stages(instance, options, std::move(bounds), budget, observer);
   const bool is_exact = options.strategy == Strategy::kEvenkeel && stages.solve_exactly();
   if (!is_exact) {
-    stages.pack();
+    start ? stages.begin("replicas", *start, start_seconds) : stages.pack();
     stages.balance();
     options.strategy == Strategy::kMetisGlpk ? stages.refine_from_metis() : stages.search();
   }
   Solution solution{to_placement(instance, stages.assignment())};
   if (options.replan)
     solution.placement = with_few_moves(options.replan->running, solution.placement, profile, options.objective);
+  solution.placement = with_split(profile, options, budget, std::move(solution.placement));
   solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   solution.stages = std::move(stages.reports());
   solution.certificate.z_star = peak_ratios(profile, to_placement(instance, *stages.balanced()));
   certify(profile, cluster, options, is_exact ? nullptr : &instance, solution);
   if (is_exact) set_bound(solution.certificate.value, solution.certificate);
-  const bool has_cap = !options.objective.weighted;
+  // Copies that had to go to other nodes have their own loads.
+  const bool has_cap = !options.objective.weighted && !(options.survive > 0 && cluster.nodes > 1);
   // Loads alone have no communication to trade load for.
   const double slack_ratio = profile.paths.empty() ? 0.0 : options.load_slack_ratio;
   EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.redundant,
                              has_cap ? std::span<const double>(solution.certificate.z_star) : std::span<const double>(),
                              slack_ratio));
+  if (options.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
   if (is_exact || (solution.certificate.gap && *solution.certificate.gap < 1e-12)) {
     solution.status = SolveStatus::kOptimal;
   }
@@ -237,7 +249,7 @@ Result<Solution> place_within_moves(const RoutingProfile& profile, const Cluster
   Budget budget = budget_of(options, prepared.setup_seconds);
   const auto bounds = bound_units(profile, cluster, options.redundant);
   EVENKEEL_TRY(planned, replan(profile, cluster, options, prepared.instance, bounds, budget, observer));
-  Solution solution{std::move(planned.placement)};
+  Solution solution{with_split(profile, options, budget, std::move(planned.placement))};
   solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   solution.stages = std::move(planned.stages);
   solution.certificate.z_star = peak_ratios(profile, planned.balanced);

@@ -48,6 +48,12 @@ struct Ablation {
   bool glpk = false;
 };
 
+/// How an expert's tokens are split over its replicas.
+enum class ReplicaSplit {
+  kEven,    ///< Equal parts, as engines do.
+  kUneven,  ///< The parts that minimise the largest GPU load of each layer; the placement has shares.
+};
+
 /// A running placement to plan from.
 struct Replan {
   /// Of the same layers, experts, GPUs and slots. An expert's tokens are taken to be split evenly over its replicas.
@@ -64,6 +70,11 @@ struct PlaceOptions {
   Objective objective;
   /// Spare slots a layer, over all GPUs. experts + redundant must divide over the GPUs.
   std::size_t redundant = 0;
+  /// Of the placement found, whatever the strategy. With loads alone kEvenkeel and kMetisGlpk search for it too.
+  ReplicaSplit split = ReplicaSplit::kEven;
+  /// GPUs (with several nodes: nodes too) that may be lost with a copy of every expert left: 0 or 1. Kept by kEvenkeel,
+  /// kMetisGlpk and kLpt; needs as many redundant slots as experts.
+  std::size_t survive = 0;
   /// Routing groups of group-limited models; EPLB packs them to nodes. At least 1, divides the experts.
   std::size_t groups = 1;
   /// Largest accepted load above the best found for a layer, as a ratio. Range [0, 1]; 0.02 is 2 %.

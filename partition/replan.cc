@@ -15,6 +15,7 @@
 #include "partition/model/check.h"
 #include "partition/model/migration.h"
 #include "partition/refine/balance.h"
+#include "partition/rows.h"
 #include "partition/warmstart/lpt.h"
 
 namespace evenkeel {
@@ -26,28 +27,6 @@ constexpr double kLoadShareBeforeTraffic = 0.3;
 
 bool is_loaded(const Grid<std::uint64_t>& load, std::size_t layer) {
   return std::ranges::any_of(load[layer], [](std::uint64_t tokens) { return tokens > 0; });
-}
-
-std::vector<ReplanLayer> replan_layers(const RoutingProfile& profile, const Placement& running) {
-  const Grid<std::uint64_t> load = profile.total_load();
-  std::vector<ReplanLayer> layers(load.rows());
-  for (std::size_t layer = 0; layer < layers.size(); ++layer) {
-    layers[layer].gpus = running.gpus();
-    for (const std::uint64_t tokens : load[layer])
-      layers[layer].load_units.push_back(static_cast<std::int64_t>(tokens) * kLoadUnitsPerToken);
-    const auto row = running.row(LayerId(layer));
-    layers[layer].running.assign(row.begin(), row.end());
-  }
-  return layers;
-}
-
-Placement with_rows(const Placement& running, Grid<ExpertIndex> rows) {
-  Placement::Fields fields = running.fields();
-  fields.expert_of_slot = std::move(rows);
-  fields.shares.reset();
-  auto placement = Placement::create(std::move(fields));
-  EVENKEEL_CHECK(placement, "a new plan places every expert");
-  return *std::move(placement);
 }
 
 class Replanning {
@@ -120,27 +99,8 @@ class Replanning {
   }
 
   [[nodiscard]] Placement searched(const Instance& instance, const Placement& start, const LoadGoal& caps) {
-    Assignment assignment(instance.layers(), instance.items());
-    for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
-      // Copies of an expert are neighbours among the items.
-      const auto experts = instance.expert_of_item[layer];
-      std::vector<std::size_t> next(instance.experts);
-      for (std::size_t item = instance.items(); item-- > 0;) next[experts[item]] = item;
-      for (std::size_t slot = 0; slot < start.slots(); ++slot) {
-        const std::size_t item = next[start.row(LayerId(layer))[slot]]++;
-        assignment(layer, item) = static_cast<GpuIndex>(start.gpu_of(SlotId(slot)).index());
-      }
-    }
-    return to_placement(instance,
-                        replan_traffic(instance, assignment, running_, caps, moves_max_, budget_, options_.seed));
-  }
-
-  [[nodiscard]] static Grid<std::uint16_t> copies_of(const Placement& placement) {
-    Grid<std::uint16_t> copies(placement.layers(), placement.experts());
-    for (std::size_t layer = 0; layer < placement.layers(); ++layer) {
-      for (const ExpertIndex expert : placement.row(LayerId(layer))) ++copies(layer, expert);
-    }
-    return copies;
+    return to_placement(instance, replan_traffic(instance, to_assignment(instance, start), running_, caps, moves_max_,
+                                                 budget_, options_.seed));
   }
 
   [[nodiscard]] double value(const Placement& placement) const {

@@ -63,6 +63,11 @@ void Stages::pack() {
   best_ = current_;
 }
 
+void Stages::begin(const std::string& name, Assignment assignment, double seconds) {
+  run(name, 1.0, [&](BudgetSlice&) { return std::move(assignment); }).seconds = seconds;
+  best_ = current_;
+}
+
 bool Stages::solve_exactly() {
   if (budget_.exhausted() || !exact_dp_fits(instance_)) return false;
   run("exact", 1.0, [&](BudgetSlice&) {
@@ -77,7 +82,10 @@ bool Stages::solve_exactly() {
 }
 
 void Stages::balance() {
-  run("balance", has_communication() ? 0.05 : 1.0, [&](BudgetSlice& slice) {
+  // Searches for an uneven split and for second nodes come after.
+  const bool is_last = options_.split == ReplicaSplit::kEven && options_.survive == 0;
+  const double share_of_loads_alone = is_last ? 1.0 : 0.3;
+  run("balance", has_communication() ? 0.05 : share_of_loads_alone, [&](BudgetSlice& slice) {
     Assignment assignment = current_.assignment;
     balance_loads(instance_, bound_units_, slice, options_.seed, options_.threads, assignment);
     return assignment;

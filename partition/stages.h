@@ -23,6 +23,8 @@ class Stages {
 
   /// Largest load first, and nothing else.
   void pack();
+  /// Begins with an assignment found elsewhere instead, in so many seconds.
+  void begin(const std::string& name, Assignment assignment, double seconds);
   /// The best placement by dynamic programming; returns false where the instance is too large for it, or there is no
   /// budget.
   [[nodiscard]] bool solve_exactly();

@@ -90,4 +90,25 @@ Status verify(const Placement& placement, const RoutingProfile& profile, const C
   return {};
 }
 
+Status verify_survival(const Placement& placement) {
+  const auto& fields = placement.fields();
+  const std::size_t slots_per_node = fields.expert_of_slot.cols() / fields.nodes;
+  const std::size_t slots_per_gpu = fields.expert_of_slot.cols() / fields.slots_of_gpu.size();
+  for (std::size_t layer = 0; layer < fields.layer_ids.size(); ++layer) {
+    std::map<int, std::set<std::size_t>> gpus;
+    std::map<int, std::set<std::size_t>> nodes;
+    for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
+      gpus[fields.expert_of_slot(layer, slot)].insert(slot / slots_per_gpu);
+      nodes[fields.expert_of_slot(layer, slot)].insert(slot / slots_per_node);
+    }
+    for (const auto& [expert, on] : gpus) {
+      if (on.size() < 2 || (fields.nodes > 1 && nodes[expert].size() < 2)) {
+        return failure(fmt::format("verifier: layer {} would not survive GPU {}{}: it alone has expert {}",
+                                   fields.layer_ids[layer], *on.begin(), on.size() < 2 ? "" : "'s node", expert));
+      }
+    }
+  }
+  return {};
+}
+
 }  // namespace evenkeel

@@ -15,4 +15,8 @@ namespace evenkeel {
 [[nodiscard]] Status verify(const Placement& placement, const RoutingProfile& profile, const Cluster& cluster,
                             std::size_t redundant, std::span<const double> z_star, double load_slack_ratio);
 
+/// Checks that every expert of every layer is on two GPUs, and on two nodes where there are several. Fails with
+/// kFailure, naming the first that is not.
+[[nodiscard]] Status verify_survival(const Placement& placement);
+
 }  // namespace evenkeel

@@ -187,10 +187,11 @@ Status check_loads(const RoutingProfile& profile) {
   return {};
 }
 
-Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::size_t redundant, std::size_t gpus) {
-  Grid<std::uint16_t> copies(load_tokens.rows(), load_tokens.cols(), 1);
+Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::size_t redundant, std::size_t gpus,
+                                  std::size_t copies_min) {
+  Grid<std::uint16_t> copies(load_tokens.rows(), load_tokens.cols(), static_cast<std::uint16_t>(copies_min));
   for (std::size_t layer = 0; layer < copies.rows(); ++layer) {
-    for (std::size_t spare = 0; spare < redundant; ++spare) {
+    for (std::size_t spare = copies.cols() * (copies_min - 1); spare < redundant; ++spare) {
       std::optional<std::size_t> best;
       for (std::size_t expert = 0; expert < copies.cols(); ++expert) {
         if (copies(layer, expert) >= gpus) continue;
@@ -208,10 +209,10 @@ Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::s
 }
 
 Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
-                               const Objective& objective, std::size_t threads) {
+                               const Objective& objective, std::size_t threads, std::size_t copies_min) {
   EVENKEEL_TRY(slots_per_gpu, equal_slots_per_gpu(profile.shape.experts, redundant, cluster.gpus));
   EVENKEEL_CHECK(slots_per_gpu <= profile.shape.experts, "place() refuses more slots a GPU than experts");
-  const auto copies = greedy_copies(profile.total_load(), redundant, cluster.gpus);
+  const auto copies = greedy_copies(profile.total_load(), redundant, cluster.gpus, copies_min);
   return make_instance(profile, cluster, copies, objective, threads);
 }
 

@@ -97,15 +97,16 @@ struct Instance {
 [[nodiscard]] Status check_loads(const RoutingProfile& profile);
 
 /// Copies of each expert [layers, experts]: each spare slot goes to the expert with the largest load a copy (the greedy
-/// rule of EPLB), but never beyond one copy a GPU. Ties by expert number.
+/// rule of EPLB), but never beyond one copy a GPU, after each expert has `copies_min`. Ties by expert number. Needs at
+/// least experts x (copies_min - 1) redundant slots.
 [[nodiscard]] Grid<std::uint16_t> greedy_copies(const Grid<std::uint64_t>& load_tokens, std::size_t redundant,
-                                                std::size_t gpus);
+                                                std::size_t gpus, std::size_t copies_min = 1);
 
 /// Needs loads that check_loads() passes and at most experts x (GPUs - 1) redundant slots. Fails with kInfeasible where
 /// the slots do not divide over the GPUs, with kInvalidInput where tables of traffic would be beyond reason.
 [[nodiscard]] Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster,
                                              std::size_t redundant, const Objective& objective = {},
-                                             std::size_t threads = 1);
+                                             std::size_t threads = 1, std::size_t copies_min = 1);
 
 /// The same with copies of each expert as given [layers, experts]: at least 1, at most a GPU, in each layer equally
 /// many in all.

@@ -131,6 +131,15 @@ void SolveArguments::add_to(CLI::App& command) {
   add_setting(command, "--redundant", options.redundant, "Spare slots a layer, over all GPUs")
       ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 24))
       ->capture_default_str();
+  add_setting(command, "--split", split,
+              "How an expert's tokens are split over its replicas: even, as engines do, or uneven: the shares with the "
+              "least largest GPU load")
+      ->check(CLI::IsMember({"even", "uneven"}))
+      ->capture_default_str();
+  add_setting(command, "--survive", options.survive,
+              "1: every expert on two GPUs, and on two nodes where there are several, so that one can be lost")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1}))
+      ->capture_default_str();
   add_setting(command, "--groups", groups,
               "Routing groups of the model; EPLB packs them to nodes; default: those of --model, or 1");
   add_setting(command, "--slack", options.load_slack_ratio, "Largest accepted load above the best found, as a ratio")
@@ -161,6 +170,7 @@ PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model
   result.strategy = strategy;
   result.groups = groups_of(model.spec);
   result.time = value_or_exit(parse_duration(time));
+  result.split = split == "uneven" ? ReplicaSplit::kUneven : ReplicaSplit::kEven;
   result.objective = {comm, value_or_exit(parse_objective(objective))};
   result.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"), is_left_out("glpk")};
   return result;
@@ -265,6 +275,8 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   json["batch_tokens"] = model.batch_tokens;
   if (solve == nullptr) return json;
   json["redundant"] = solve->options.redundant;
+  json["split"] = solve->split;
+  json["survive"] = solve->options.survive;
   json["groups"] = solve->groups_of(model.spec);
   json["slack"] = solve->options.load_slack_ratio;
   json["time_seconds"] = value_or_exit(parse_duration(solve->time)).count();

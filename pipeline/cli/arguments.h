@@ -98,6 +98,7 @@ struct SolveArguments {
   std::optional<std::size_t> groups;
   std::string time = "10s";
   std::string objective = "lexicographic";
+  std::string split = "even";
   std::vector<std::string> without;
 
   void add_to(CLI::App& command);
