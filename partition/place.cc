@@ -16,6 +16,7 @@
 #include "partition/model/budget.h"
 #include "partition/model/check.h"
 #include "partition/model/instance.h"
+#include "partition/refine/window_loads.h"
 #include "partition/replan.h"
 #include "partition/replicate.h"
 #include "partition/stages.h"
@@ -76,6 +77,21 @@ Budget budget_of(const PlaceOptions& options, double setup_seconds) {
   return Budget::wall(std::chrono::duration<double>(std::max(0.0, time - setup_seconds + on_top)));
 }
 
+/// Whether a budget of moves is to be kept and can be exceeded.
+bool is_bounded(const PlaceOptions& options) {
+  if (options.strategy != Strategy::kEvenkeel || !options.replan || !options.replan->moves_max) return false;
+  const Placement& running = options.replan->running;
+  return *options.replan->moves_max < running.layers() * running.slots();
+}
+
+/// Whether windows are weighed against one another, rather than added up.
+bool has_windows_to_fit(const RoutingProfile& profile, const PlaceOptions& options) {
+  const bool has_dispatch = options.objective.comm == Comm::kDispatch && !profile.paths.empty();
+  return options.robust && profile.windows.size() > 1 && options.strategy == Strategy::kEvenkeel &&
+         !options.objective.weighted && !has_dispatch && !is_bounded(options) && options.survive == 0 &&
+         options.split == ReplicaSplit::kEven;
+}
+
 /// An instance, and what making it took.
 struct Prepared {
   Instance instance;
@@ -86,6 +102,7 @@ Result<Prepared> prepare(const RoutingProfile& profile, const Cluster& cluster, 
   const Budget clock = Budget::wall(std::chrono::hours(1));
   EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads,
                                        options.survive + 1));
+  if (has_windows_to_fit(profile, options)) fit_windows(profile, *options.robust, instance);
   return Prepared{std::move(instance), clock.elapsed().count()};
 }
 
@@ -195,6 +212,20 @@ Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cl
   return solution;
 }
 
+/// Puts the best robust peaks found in place of those of all traffic, and verifies the placement against them.
+Status check_windows(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
+                     const Instance& instance, const Stages& stages, Solution& solution) {
+  auto& z_star = solution.certificate.z_star;
+  z_star = window_peaks(instance, *stages.balanced());
+  const auto reached = window_peaks(instance, stages.assignment());
+  std::ranges::transform(z_star, reached, z_star.begin(),
+                         [](double best, double peak) { return std::min(best, peak); });
+  // Loads alone have no communication to trade load for.
+  const double slack_ratio = profile.paths.empty() ? 0.0 : options.load_slack_ratio;
+  EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.redundant, {}, slack_ratio));
+  return verify_windows(solution.placement, profile, *options.robust, z_star, slack_ratio);
+}
+
 Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                  const StageObserver& observer) {
   EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
@@ -203,11 +234,15 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
   // Without a budget nobody looks at the bounds.
   auto bounds = budget.exhausted() ? std::vector<std::int64_t>(instance.layers(), 0)
                                    : bound_units(profile, cluster, options.redundant);
-  if (observer && instance.has_replicas()) observer("replicas");
-  EVENKEEL_TRY(start, search_copies(profile, cluster, options, bounds, budget, instance));
+  std::optional<Assignment> start;
+  if (instance.has_replicas() && !instance.has_windows()) {
+    if (observer) observer("replicas");
+    EVENKEEL_TRY(found, search_copies(profile, cluster, options, bounds, budget, instance));
+    start = std::move(found);
+  }
   const double start_seconds = budget.elapsed().count();
   Stages stages(instance, options, std::move(bounds), budget, observer);
-  const bool is_exact = options.strategy == Strategy::kEvenkeel && stages.solve_exactly();
+  const bool is_exact = options.strategy == Strategy::kEvenkeel && !instance.has_windows() && stages.solve_exactly();
   if (!is_exact) {
     start ? stages.begin("replicas", *start, start_seconds) : stages.pack();
     stages.balance();
@@ -222,6 +257,10 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
   solution.certificate.z_star = peak_ratios(profile, to_placement(instance, *stages.balanced()));
   certify(profile, cluster, options, is_exact ? nullptr : &instance, solution);
   if (is_exact) set_bound(solution.certificate.value, solution.certificate);
+  if (instance.has_windows()) {
+    EVENKEEL_TRY_STATUS(check_windows(profile, cluster, options, instance, stages, solution));
+    return solution;
+  }
   // Copies that had to go to other nodes have their own loads.
   const bool has_cap = !options.objective.weighted && !(options.survive > 0 && cluster.nodes > 1);
   // Loads alone have no communication to trade load for.
@@ -234,13 +273,6 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
     solution.status = SolveStatus::kOptimal;
   }
   return solution;
-}
-
-/// Whether a budget of moves is to be kept and can be exceeded.
-bool is_bounded(const PlaceOptions& options) {
-  if (options.strategy != Strategy::kEvenkeel || !options.replan || !options.replan->moves_max) return false;
-  const Placement& running = options.replan->running;
-  return *options.replan->moves_max < running.layers() * running.slots();
 }
 
 Result<Solution> place_within_moves(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,

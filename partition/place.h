@@ -13,6 +13,7 @@
 #include "partition/model/objective.h"
 #include "partition/model/placement.h"
 #include "partition/model/result.h"
+#include "partition/model/robust.h"
 #include "partition/model/routing_profile.h"
 #include "partition/refine/block_report.h"
 
@@ -84,6 +85,10 @@ struct PlaceOptions {
   /// A budget in work units (swap proposals, roughly) instead of wall time: equal arguments then give equal results
   /// on any machine. 0 is no search.
   std::optional<std::uint64_t> work_units;
+  /// How the load of several windows is weighed: each layer's best, and its cap, is of this measure of its peaks.
+  /// Absent: windows are added up. Kept by kEvenkeel with the lexicographic objective, not with dispatch communication
+  /// or a budget of moves; elsewhere windows are added up.
+  std::optional<Robust> robust;
   std::uint64_t seed = 1;
   /// 1 or 2. With work units the placement does not depend on it.
   std::size_t threads = 2;

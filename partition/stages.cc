@@ -16,6 +16,8 @@
 #include "partition/refine/layer_descent.h"
 #include "partition/refine/relabel.h"
 #include "partition/refine/shake.h"
+#include "partition/refine/window_balance.h"
+#include "partition/refine/window_loads.h"
 #include "partition/warmstart/lpt.h"
 #include "partition/warmstart/metis_coactivation.h"
 #include "partition/warmstart/metis_folded.h"
@@ -33,8 +35,13 @@ std::int64_t with_slack(std::int64_t units, double slack_ratio) {
   return static_cast<std::int64_t>(std::floor(cap));
 }
 
-/// Sum over loaded layers of max / mean load, and their number.
+/// Sum over loaded layers of max / mean load, with windows of their robust peaks, and the number of layers.
 std::pair<double, std::size_t> peak_sum(const Instance& instance, const Assignment& assignment) {
+  if (instance.has_windows()) {
+    const auto peaks = window_peaks(instance, assignment);
+    const auto unloaded = static_cast<std::size_t>(std::ranges::count(peaks, 0.0));
+    return {std::accumulate(peaks.begin(), peaks.end(), 0.0), peaks.size() - unloaded};
+  }
   double sum = 0;
   std::size_t loaded = 0;
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
@@ -87,12 +94,18 @@ void Stages::balance() {
   const double share_of_loads_alone = is_last ? 1.0 : 0.3;
   run("balance", has_communication() ? 0.05 : share_of_loads_alone, [&](BudgetSlice& slice) {
     Assignment assignment = current_.assignment;
+    if (instance_.has_windows()) {
+      balance_windows(instance_, slice, options_.seed, options_.threads, assignment);
+      return assignment;
+    }
     balance_loads(instance_, bound_units_, slice, options_.seed, options_.threads, assignment);
     return assignment;
   });
   best_ = current_;
   balanced_ = current_.assignment;
-  set_goal(largest_loads(instance_, best_.assignment));
+  if (!instance_.has_windows()) return set_goal(largest_loads(instance_, best_.assignment));
+  goal_.window_peak_max = window_peaks(instance_, best_.assignment);
+  for (double& peak : goal_.window_peak_max) peak *= 1.0 + options_.load_slack_ratio;
 }
 
 bool Stages::has_communication() const { return instance_.has_traffic() || instance_.is_dispatch(); }
@@ -106,7 +119,9 @@ void Stages::set_goal(const std::vector<std::int64_t>& best_units) {
 
 void Stages::search() {
   if (budget_.exhausted()) return;
-  if (instance_.is_dispatch()) {
+  if (instance_.has_windows()) {
+    search_windows();
+  } else if (instance_.is_dispatch()) {
     search_dispatch();
   } else if (instance_.has_traffic()) {
     search_resident();
@@ -135,6 +150,29 @@ void Stages::search_resident() {
   });
   keep_current_if_better();
   if (has_glpk || (options_.without.search && !options_.without.glpk)) refine_exactly(0.6);
+}
+
+void Stages::search_windows() {
+  if (!instance_.has_traffic()) return;
+  set_current(*balanced_);
+  if (!options_.without.search) {
+    run("search", 0.9, [&](BudgetSlice& slice) {
+      return anneal(instance_, current_.assignment, goal_, slice, {Level::kGpus, options_.seed, options_.threads});
+    });
+  }
+  run("search descent", 0.8, [&](BudgetSlice& slice) {
+    Arrangement arrangement(instance_, current_.assignment);
+    descend_windows(arrangement, goal_.window_peak_max, *balanced_, slice);
+    return arrangement.assignment();
+  });
+  keep_current_if_better();
+  current_ = best_;
+  run("relabel", 1.0, [&](BudgetSlice& slice) {
+    Arrangement arrangement(instance_, current_.assignment);
+    relabel(arrangement, slice);
+    return arrangement.assignment();
+  });
+  keep_current_if_better();
 }
 
 void Stages::search_by_swaps(double share) {
@@ -277,6 +315,8 @@ void Stages::keep_current_if_better() {
 
 bool Stages::is_within_caps(const Assignment& assignment) const {
   if (!goal_.is_cap()) return true;
+  if (instance_.has_windows())
+    return std::ranges::equal(window_peaks(instance_, assignment), goal_.window_peak_max, std::less_equal<>());
   const auto largest = largest_loads(instance_, assignment);
   return std::ranges::equal(largest, goal_.threshold_units, std::less_equal<>());
 }

@@ -47,6 +47,8 @@ class Stages {
   /// From the best largest load of each layer [layers].
   void set_goal(const std::vector<std::int64_t>& best_units);
   void search_resident();
+  /// Resident communication under caps on several windows, by annealing and descent alone.
+  void search_windows();
   void search_dispatch();
   void search_by_swaps(double share);
   void anneal_resident(double share);

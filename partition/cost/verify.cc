@@ -2,8 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
+#include <numeric>
 #include <set>
+#include <vector>
 
 namespace evenkeel {
 namespace {
@@ -12,6 +15,8 @@ namespace {
 constexpr double kRounding = 1e-9;
 /// What a solver may round off an item's load: its unit of load.
 constexpr double kItemRoundingTokens = 1.0 / 720720;
+/// What single precision may round off an item's load in a window, as a ratio.
+constexpr double kWindowRounding = 1e-6;
 
 Status verify_layer(const Placement& placement, const Placement::Fields& fields, std::size_t layer) {
   std::map<int, double> share_of_expert;
@@ -62,6 +67,25 @@ Status verify_load(const Placement& placement, const RoutingProfile& profile, st
   return {};
 }
 
+/// max / mean GPU load of a layer in each window with load in it, the largest first.
+std::vector<double> window_ratios(const Placement& placement, const RoutingProfile& profile, std::size_t layer) {
+  const auto& fields = placement.fields();
+  std::vector<double> ratios;
+  for (const LoadWindow& window : profile.windows) {
+    std::vector<double> load_of_gpu(fields.slots_of_gpu.size(), 0.0);
+    for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
+      load_of_gpu[slot / (fields.expert_of_slot.cols() / load_of_gpu.size())] +=
+          static_cast<double>(window.load_tokens(layer, fields.expert_of_slot(layer, slot))) *
+          placement.share(LayerId(layer), SlotId(slot));
+    }
+    const double total = std::accumulate(load_of_gpu.begin(), load_of_gpu.end(), 0.0);
+    if (total > 0)
+      ratios.push_back(*std::ranges::max_element(load_of_gpu) * static_cast<double>(load_of_gpu.size()) / total);
+  }
+  std::ranges::sort(ratios, std::ranges::greater());
+  return ratios;
+}
+
 }  // namespace
 
 Status verify(const Placement& placement, const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
@@ -106,6 +130,24 @@ Status verify_survival(const Placement& placement) {
         return failure(fmt::format("verifier: layer {} would not survive GPU {}{}: it alone has expert {}",
                                    fields.layer_ids[layer], *on.begin(), on.size() < 2 ? "" : "'s node", expert));
       }
+    }
+  }
+  return {};
+}
+
+Status verify_windows(const Placement& placement, const RoutingProfile& profile, const Robust& robust,
+                      std::span<const double> z_star, double load_slack_ratio) {
+  for (std::size_t layer = 0; layer < z_star.size(); ++layer) {
+    const auto ratios = window_ratios(placement, profile, layer);
+    if (ratios.empty()) continue;
+    const double counted = std::max(1.0, (1.0 - robust.quantile) * static_cast<double>(ratios.size()));
+    double sum = 0;
+    for (std::size_t rank = 0; rank < ratios.size(); ++rank)
+      sum += ratios[rank] * std::clamp(counted - static_cast<double>(rank), 0.0, 1.0);
+    const double cap_ratio = z_star[layer] * (1.0 + load_slack_ratio);
+    if (sum / counted > cap_ratio + kWindowRounding) {
+      return failure(fmt::format("verifier: layer {} has a robust largest load of {} times the mean; the cap is {}",
+                                 placement.fields().layer_ids[layer], sum / counted, cap_ratio));
     }
   }
   return {};

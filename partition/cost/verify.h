@@ -4,6 +4,7 @@
 
 #include "partition/model/cluster.h"
 #include "partition/model/placement.h"
+#include "partition/model/robust.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {
@@ -18,5 +19,11 @@ namespace evenkeel {
 /// Checks that every expert of every layer is on two GPUs, and on two nodes where there are several. Fails with
 /// kFailure, naming the first that is not.
 [[nodiscard]] Status verify_survival(const Placement& placement);
+
+/// Checks that of every layer the robust measure of max / mean GPU load over the windows with load in it is at most
+/// (1 + load_slack_ratio) times z_star [layers], with code of its own as above. Fails with kFailure, naming the first
+/// layer beyond it.
+[[nodiscard]] Status verify_windows(const Placement& placement, const RoutingProfile& profile, const Robust& robust,
+                                    std::span<const double> z_star, double load_slack_ratio);
 
 }  // namespace evenkeel

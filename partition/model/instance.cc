@@ -257,6 +257,32 @@ Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& clu
   return instance;
 }
 
+void fit_windows(const RoutingProfile& profile, const Robust& robust, Instance& instance) {
+  instance.robust = robust;
+  instance.window_load.clear();
+  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
+    const auto experts = instance.expert_of_item[layer];
+    std::vector<double> copies(instance.experts, 0);
+    for (const ExpertIndex expert : experts) ++copies[expert];
+    std::vector<std::span<const std::uint64_t>> loads;
+    std::vector<double> gpu_means;
+    for (const LoadWindow& window : profile.windows) {
+      const auto load = window.load_tokens[layer];
+      const auto total = std::accumulate(load.begin(), load.end(), std::uint64_t{0});
+      if (total == 0) continue;
+      loads.push_back(load);
+      gpu_means.push_back(static_cast<double>(total) / static_cast<double>(instance.gpus));
+    }
+    Grid<float>& ratios = instance.window_load.emplace_back(instance.items(), loads.size());
+    for (std::size_t item = 0; item < experts.size(); ++item) {
+      for (std::size_t window = 0; window < loads.size(); ++window) {
+        const double tokens = static_cast<double>(loads[window][experts[item]]) / copies[experts[item]];
+        ratios(item, window) = static_cast<float>(tokens / gpu_means[window]);
+      }
+    }
+  }
+}
+
 const Grid<float>* Instance::traffic(std::size_t layer, std::size_t other) const {
   const auto found = std::ranges::find(neighbours[layer], other, &Neighbour::layer);
   return found == neighbours[layer].end() ? nullptr : &found->traffic;

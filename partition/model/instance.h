@@ -10,6 +10,7 @@
 #include "partition/model/id.h"
 #include "partition/model/objective.h"
 #include "partition/model/placement.h"
+#include "partition/model/robust.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {
@@ -64,6 +65,11 @@ struct Instance {
   Grid<ExpertIndex> expert_of_item;
   /// [layers, items]
   Grid<std::int64_t> load_units;
+  /// Load of each item in each window with load in the layer, as a ratio to the window's mean GPU load [layers] of
+  /// [items, windows]; empty where windows are fitted as one.
+  std::vector<Grid<float>> window_load;
+  /// How the windows' peaks make one figure.
+  Robust robust;
   /// Layers that each layer exchanges tokens with [layers]; empty lists without token paths.
   std::vector<std::vector<Neighbour>> neighbours;
   /// Pairs of neighbouring rounds: what the shares of traffic add up to.
@@ -84,6 +90,7 @@ struct Instance {
   [[nodiscard]] bool has_replicas() const { return items() != experts; }
   /// Whether there is communication between layers to place by.
   [[nodiscard]] bool has_traffic() const { return round_pairs != 0; }
+  [[nodiscard]] bool has_windows() const { return !window_load.empty(); }
   [[nodiscard]] bool is_dispatch() const { return !token_sets.empty(); }
   /// Traffic between a layer's items and another's; null where they exchange none.
   [[nodiscard]] const Grid<float>* traffic(std::size_t layer, std::size_t other) const;
@@ -113,6 +120,9 @@ struct Instance {
 [[nodiscard]] Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& cluster,
                                              const Grid<std::uint16_t>& copies, const Objective& objective,
                                              std::size_t threads);
+
+/// Has an instance of the profile fit its windows at once.
+void fit_windows(const RoutingProfile& profile, const Robust& robust, Instance& instance);
 
 /// The placement an assignment stands for; experts of a GPU in ascending order.
 [[nodiscard]] Placement to_placement(const Instance& instance, const Assignment& assignment);

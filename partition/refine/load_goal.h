@@ -12,6 +12,9 @@ struct LoadGoal {
   std::vector<std::int64_t> threshold_units;
   /// What a layer's max / mean load costs: 1 in the weighted objective; 0 where the threshold is a hard cap.
   double peak_weight = 0;
+  /// Where windows are fitted at once, instead of the threshold: the cap on the robust peak of each layer [layers], as
+  /// a ratio.
+  std::vector<double> window_peak_max = {};
 
   [[nodiscard]] bool is_cap() const { return peak_weight == 0; }
 };

@@ -17,6 +17,13 @@
 
 namespace evenkeel {
 
+namespace {
+
+/// More than a window a sequence of any recording at hand; each takes a table of loads.
+constexpr std::size_t kWindowsMax = 4096;
+
+}  // namespace
+
 void make_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
@@ -70,6 +77,20 @@ Trace InputArguments::read(const std::optional<ModelSpec>& model, Progress& prog
 void InputArguments::read_into(RecordingSink& sink, const std::optional<ModelSpec>& model, Progress& progress) const {
   with_files(model, progress,
              [&](const auto& paths, const ReadOptions& options) { return read_recordings(paths, options, sink); });
+}
+
+void SelectionArguments::add_to(CLI::App& command) {
+  add_setting(command, "--skip", selection.skip_windows, "Windows left out at the start: warm-up")
+      ->capture_default_str();
+  add_setting(command, "--stage", selection.stage, "Only traffic of this stage")
+      ->check(CLI::IsMember({"prefill", "decode", "mixed"}));
+}
+
+Trace SelectionArguments::read(const InputArguments& input, const std::optional<ModelSpec>& model,
+                               Progress& progress) const {
+  Trace trace = input.read(model, progress);
+  ok_or_exit(select(selection, trace, input.traces.front().string()));
+  return trace;
 }
 
 void ClusterArguments::add_to(CLI::App& command) {
@@ -155,6 +176,13 @@ void SolveArguments::add_to(CLI::App& command) {
               "lexicographic: load first, then communication within --slack; or weighted:A,B: the sum of max / mean "
               "load, A x share to another GPU of the node and B x share to another node")
       ->capture_default_str();
+  add_setting(command, "--windows", windows,
+              "Windows the fitted sequences are cut into, in file order; loads in windows keep their own")
+      ->check(CLI::Range(std::size_t{1}, kWindowsMax))
+      ->capture_default_str();
+  add_setting(command, "--robust", robust,
+              "What of a layer's largest loads in several windows is made small: mean, max or cvar:Q, the mean of the "
+              "worst 1 - Q of them; strategy evenkeel; default: mean");
   add_setting(command, "--without", without, "Leave stages out: metis, transport, search, glpk; with commas")
       ->delimiter(',')
       ->check(CLI::IsMember({"metis", "transport", "search", "glpk"}));
@@ -172,6 +200,16 @@ PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model
   result.time = value_or_exit(parse_duration(time));
   result.split = split == "uneven" ? ReplicaSplit::kUneven : ReplicaSplit::kEven;
   result.objective = {comm, value_or_exit(parse_objective(objective))};
+  result.robust = value_or_exit(parse_robust(robust.value_or("mean")));
+  if (robust && result.objective.weighted) {
+    throw CommandError{{ErrorCode::kInvalidInput,
+                        "--robust caps the load of windows, the weighted objective has no caps; give the lexicographic "
+                        "one or leave --robust out"}};
+  }
+  if (robust && comm == Comm::kDispatch) {
+    throw CommandError{{ErrorCode::kInvalidInput,
+                        "--robust is for resident communication so far; give --comm resident or leave --robust out"}};
+  }
   result.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"), is_left_out("glpk")};
   return result;
 }
@@ -211,6 +249,28 @@ std::optional<Replan> FromArguments::read(const RoutingProfile& profile, const C
     replan.moves_max = static_cast<std::size_t>(std::min(experts, slots));
   }
   return replan;
+}
+
+void check_robust(const SolveArguments& solve, const FromArguments& from) {
+  if (!solve.robust || !from.has_budget()) return;
+  throw CommandError{{ErrorCode::kInvalidInput,
+                      fmt::format("--robust and {} are both given; windows are not weighed within a budget of moves, "
+                                  "so leave one out",
+                                  from.bytes_max ? "--max-bytes" : "--max-moves")}};
+}
+
+Result<Robust> parse_robust(const std::string& text) {
+  constexpr std::string_view kPrefix = "cvar:";
+  if (text == "mean") return Robust{0.0};
+  if (text == "max") return Robust{1.0};
+  double quantile = -1;
+  const char* const end = text.data() + text.size();
+  if (text.starts_with(kPrefix)) {
+    const auto [rest, code] = std::from_chars(text.data() + kPrefix.size(), end, quantile);
+    if (code == std::errc() && rest == end && quantile >= 0 && quantile < 1) return Robust{quantile};
+  }
+  return invalid_input(
+      fmt::format("--robust is '{}'; give mean, max, or cvar:Q with Q from 0 to below 1 such as cvar:0.75", text));
 }
 
 Result<std::optional<CommWeights>> parse_objective(const std::string& text) {
@@ -283,6 +343,8 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   if (solve->options.work_units) json["work"] = *solve->options.work_units;
   json["seed"] = solve->options.seed;
   json["objective"] = solve->objective;
+  json["windows"] = solve->windows;
+  json["robust"] = solve->robust.value_or("mean");
   if (!solve->without.empty()) json["without"] = solve->without;
   return json;
 }

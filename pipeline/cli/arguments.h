@@ -55,6 +55,16 @@ struct InputArguments {
   void with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const;
 };
 
+/// --skip and --stage.
+struct SelectionArguments {
+  Selection selection;
+
+  void add_to(CLI::App& command);
+  /// The input's traffic without what is left out.
+  [[nodiscard]] Trace read(const InputArguments& input, const std::optional<ModelSpec>& model,
+                           Progress& progress) const;
+};
+
 /// --cluster, or --gpus and --nodes.
 struct ClusterArguments {
   std::optional<std::filesystem::path> file;
@@ -100,6 +110,9 @@ struct SolveArguments {
   std::string objective = "lexicographic";
   std::string split = "even";
   std::vector<std::string> without;
+  std::size_t windows = 1;
+  /// Absent: the mean, where windows can be fitted at once.
+  std::optional<std::string> robust;
 
   void add_to(CLI::App& command);
   [[nodiscard]] std::size_t groups_of(const std::optional<ModelSpec>& model) const;
@@ -120,8 +133,14 @@ struct FromArguments {
                                            const StepTimeModel& model) const;
 };
 
+/// Throws a CommandError where --robust is asked for together with a budget of moves, which does not look at windows.
+void check_robust(const SolveArguments& solve, const FromArguments& from);
+
 /// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.
 [[nodiscard]] Result<std::chrono::duration<double>> parse_duration(const std::string& text);
+
+/// The measure "mean", "max" or "cvar:Q". Fails with kInvalidInput.
+[[nodiscard]] Result<Robust> parse_robust(const std::string& text);
 
 /// Weights of the objective "weighted:A,B"; absent for "lexicographic". Fails with kInvalidInput.
 [[nodiscard]] Result<std::optional<CommWeights>> parse_objective(const std::string& text);

@@ -18,6 +18,7 @@ namespace {
 
 struct CompareArguments {
   InputArguments input;
+  SelectionArguments selection;
   ClusterArguments cluster;
   ModelArguments model;
   SolveArguments solve;
@@ -91,9 +92,10 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
 
 void run(const CompareArguments& arguments) {
   const std::vector<Strategy> strategies = parse_strategies(arguments.strategies);
+  check_robust(arguments.solve, arguments.from);
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  const Trace trace = arguments.input.read(arguments.model.spec, progress);
+  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
   const Split split = value_or_exit(hold_out(trace, arguments.holdout, arguments.holdout_seed));
   // Infeasible for every strategy alike, so said before any solves.
   static_cast<void>(
@@ -102,7 +104,7 @@ void run(const CompareArguments& arguments) {
     make_folder(*arguments.out_dir);
     write_split(*arguments.out_dir, split);
   }
-  Traffic traffic{profile_of(trace, split.fit), std::nullopt, std::nullopt};
+  Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows), std::nullopt, std::nullopt};
   traffic.replan = arguments.from.read(traffic.fit, cluster, arguments.model.step_time());
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
@@ -136,6 +138,7 @@ void add_compare_command(CLI::App& program) {
       program.add_subcommand("compare", "Fit several strategies to one part of a trace, score them on the other");
   auto arguments = std::make_shared<CompareArguments>();
   arguments->input.add_to(*command);
+  arguments->selection.add_to(*command);
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);

@@ -15,6 +15,7 @@ namespace {
 
 struct EvaluateArguments {
   InputArguments input;
+  SelectionArguments selection;
   ClusterArguments cluster;
   ModelArguments model;
   std::vector<std::filesystem::path> placements;
@@ -24,7 +25,7 @@ struct EvaluateArguments {
 void run(const EvaluateArguments& arguments) {
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  const Trace trace = arguments.input.read(arguments.model.spec, progress);
+  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
   const RoutingProfile profile = profile_of(trace);
   std::vector<Placement> placements;
   for (const auto& path : arguments.placements) {
@@ -55,6 +56,7 @@ void add_evaluate_command(CLI::App& program) {
       program.add_subcommand("evaluate", "Score placements on a trace; moves are counted from the first one");
   auto arguments = std::make_shared<EvaluateArguments>();
   arguments->input.add_to(*command);
+  arguments->selection.add_to(*command);
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   command->add_option("--placement", arguments->placements, "A placement of any known format; repeat for more")

@@ -17,6 +17,7 @@ namespace {
 
 struct PartitionArguments {
   InputArguments input;
+  SelectionArguments selection;
   ClusterArguments cluster;
   ModelArguments model;
   SolveArguments solve;
@@ -39,10 +40,11 @@ void check_budget(Strategy strategy, const FromArguments& from) {
 void run(const PartitionArguments& arguments) {
   const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
   check_budget(strategy, arguments.from);
+  check_robust(arguments.solve, arguments.from);
   const Cluster cluster = arguments.cluster.read();
   Progress progress;
-  const Trace trace = arguments.input.read(arguments.model.spec, progress);
-  const RoutingProfile profile = profile_of(trace);
+  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
+  const RoutingProfile profile = profile_of(trace, arguments.solve.windows);
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
@@ -78,6 +80,7 @@ void add_partition_command(CLI::App& program) {
       program.add_subcommand("partition", "Place the experts of a recorded trace and write the map");
   auto arguments = std::make_shared<PartitionArguments>();
   arguments->input.add_to(*command);
+  arguments->selection.add_to(*command);
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);

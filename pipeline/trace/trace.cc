@@ -197,7 +197,47 @@ Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths, const
   return collector.finish();
 }
 
-RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts) {
+Status select(const Selection& selection, Trace& trace, const std::string& path) {
+  if (selection.skip_windows == 0 && !selection.stage) return {};
+  const bool has_loads = !trace.load_windows.empty();
+  if (selection.skip_windows > 0 && !has_loads && trace.window_of_sequence.empty()) {
+    return invalid_input(
+        fmt::format("{}: it has no windows to skip {} of; cut it with evenkeel profile --window-sequences first", path,
+                    selection.skip_windows));
+  }
+  const auto stays = [&](std::size_t window, const std::string& stage) {
+    return window >= selection.skip_windows && (!selection.stage || stage == *selection.stage);
+  };
+  // New number of each window of loads that stays.
+  std::vector<std::optional<std::uint32_t>> renumbered;
+  std::vector<LoadWindow> kept_windows;
+  for (std::size_t window = 0; window < trace.load_windows.size(); ++window) {
+    const bool is_kept = stays(window, trace.load_windows[window].stage);
+    renumbered.push_back(is_kept ? std::optional(static_cast<std::uint32_t>(kept_windows.size())) : std::nullopt);
+    if (is_kept) kept_windows.push_back(std::move(trace.load_windows[window]));
+  }
+  std::vector<std::size_t> sequences;
+  for (std::size_t sequence = 0; sequence < trace.paths.sequences(); ++sequence) {
+    const std::uint32_t window = trace.window_of_sequence.empty() ? 0 : trace.window_of_sequence[sequence];
+    const std::string stage = trace.stage_of_sequence.empty() ? "mixed" : trace.stage_of_sequence[sequence];
+    if (has_loads ? renumbered[window].has_value() : stays(window, stage)) sequences.push_back(sequence);
+  }
+  if (kept_windows.empty() && (has_loads || sequences.empty()))
+    return invalid_input(fmt::format("{}: nothing is left of it; check --skip and --stage", path));
+  trace.load_windows = std::move(kept_windows);
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    if (!trace.stage_of_sequence.empty()) trace.stage_of_sequence[i] = std::move(trace.stage_of_sequence[sequences[i]]);
+    if (trace.window_of_sequence.empty()) continue;
+    const std::uint32_t window = trace.window_of_sequence[sequences[i]];
+    trace.window_of_sequence[i] = has_loads ? *renumbered[window] : window;
+  }
+  if (!trace.stage_of_sequence.empty()) trace.stage_of_sequence.resize(sequences.size());
+  if (!trace.window_of_sequence.empty()) trace.window_of_sequence.resize(sequences.size());
+  if (!trace.paths.empty()) trace.paths = paths_of(trace.paths, sequences);
+  return drop_dense_layers(trace, path);
+}
+
+RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts, std::size_t windows) {
   RoutingProfile profile{trace.shape, {}, {}};
   if (!trace.load_windows.empty()) {
     for (const std::size_t window : parts) profile.windows.push_back(trace.load_windows[window]);
@@ -206,20 +246,25 @@ RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& pa
   }
   profile.paths = paths_of(trace.paths, parts);
   const TokenPaths& paths = profile.paths;
-  Grid<std::uint64_t> load(trace.shape.layers(), trace.shape.experts);
-  for (std::size_t i = 0; i < paths.experts.size(); ++i) {
-    if (const ExpertIndex expert = paths.experts[i]; expert != kNoExpert) {
-      ++load(paths.layer_of_round[i / paths.top_k % paths.rounds()], expert);
+  const LoadWindow empty{Grid<std::uint64_t>(trace.shape.layers(), trace.shape.experts), "mixed"};
+  profile.windows.assign(windows, empty);
+  for (std::size_t sequence = 0; sequence < paths.sequences(); ++sequence) {
+    auto& load = profile.windows[sequence * windows / paths.sequences()].load_tokens;
+    for (std::size_t token = paths.sequence_start[sequence]; token < paths.sequence_start[sequence + 1]; ++token) {
+      for (std::size_t round = 0; round < paths.rounds(); ++round) {
+        for (const ExpertIndex expert : paths.chosen(token, round)) {
+          if (expert != kNoExpert) ++load(paths.layer_of_round[round], expert);
+        }
+      }
     }
   }
-  profile.windows.push_back({std::move(load), "mixed"});
   return profile;
 }
 
-RoutingProfile profile_of(const Trace& trace) {
+RoutingProfile profile_of(const Trace& trace, std::size_t windows) {
   std::vector<std::size_t> every(trace.parts());
   std::iota(every.begin(), every.end(), std::size_t{0});
-  return profile_of(trace, every);
+  return profile_of(trace, every, windows);
 }
 
 }  // namespace evenkeel

@@ -44,10 +44,24 @@ struct Trace {
 /// kInvalidInput, naming `path`, where no layer has any.
 [[nodiscard]] Status drop_dense_layers(Trace& trace, const std::string& path);
 
-/// The given parts (ascending numbers) as a routing profile: sequences are added up into one window, with their token
-/// paths; windows stay as they are, with the token paths sampled in them.
-[[nodiscard]] RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts);
+/// Which of a trace's traffic is looked at.
+struct Selection {
+  /// Windows left out at the start.
+  std::size_t skip_windows = 0;
+  /// Only traffic of this stage: "prefill", "decode" or "mixed" (which is also traffic of unknown stage).
+  std::optional<std::string> stage = {};
+};
+
+/// Leaves the rest out; windows keep their order. Fails with kInvalidInput, naming `path`, where windows are to be
+/// skipped of a trace without, or nothing is left.
+[[nodiscard]] Status select(const Selection& selection, Trace& trace, const std::string& path);
+
+/// The given parts (ascending numbers) as a routing profile: sequences are added up into `windows` windows (at least
+/// 1), the i-th of n into window floor(i windows / n), with their token paths; where there are loads their windows stay
+/// as they are, with the token paths sampled in them.
+[[nodiscard]] RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts,
+                                        std::size_t windows = 1);
 /// As above, of the whole trace.
-[[nodiscard]] RoutingProfile profile_of(const Trace& trace);
+[[nodiscard]] RoutingProfile profile_of(const Trace& trace, std::size_t windows = 1);
 
 }  // namespace evenkeel

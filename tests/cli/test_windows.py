@@ -1,0 +1,73 @@
+"""Several windows of traffic fitted at once."""
+
+import unittest
+
+from harness import DATA, DAY, RefusalTest
+
+ESFT = DATA / "deepseek-v2-lite-esft/tokens_topk.npz"
+
+
+class Windows(RefusalTest):
+    def compare(self, trace, *options):
+        return self.json_of("compare", trace, "--gpus", 8, "--comm", "resident", *options, "--json")
+
+    def rows(self, trace, *options):
+        return {row["strategy"]: row for row in self.compare(trace, *options)["rows"]}
+
+    def test_held_out_traffic_is_balanced_better_than_largest_first_does(self):
+        if not ESFT.exists():
+            self.skipTest(f"{ESFT} is not there")
+        rows = self.rows(ESFT, "--holdout", 0.5, "--holdout-seed", 1, "--windows", 8, "--robust", "mean",
+                         "--slack", 0.038, "--time", "30s", "--strategies", "lpt,evenkeel")
+        ours, lpt = rows["evenkeel"]["held_out"], rows["lpt"]["held_out"]
+        self.assertGreaterEqual(ours["same_gpu_share"], 0.21)
+        self.assertLessEqual(ours["imbalance_mean"], 1.06)
+        self.assertLess(ours["imbalance_mean"], lpt["imbalance_mean"])
+        self.assertGreater(ours["same_gpu_share"], lpt["same_gpu_share"])
+
+    def test_one_window_is_placed_as_ever(self):
+        texts = []
+        for name, options in (("plain", ()), ("one", ("--windows", 1, "--robust", "max"))):
+            path = self.folder / f"{name}.json"
+            self.succeed("partition", DAY, "--gpus", 4, "--comm", "resident", "--work", 300000, *options, "-o", path)
+            texts.append(path.read_bytes())
+        self.assertEqual(*texts)
+
+    def test_options_record_windows_and_measure(self):
+        options = self.compare(DAY, "--work", 1000, "--windows", 3, "--robust", "cvar:0.5", "--strategies", "evenkeel")["options"]
+        self.assertEqual((options["windows"], options["robust"]), (3, "cvar:0.5"))
+
+    def test_caps_hold_and_held_out_traffic_stays_one_window(self):
+        for robust in ("mean", "max", "cvar:0.5"):
+            scores = self.compare(DAY, "--holdout", 0.5, "--windows", 4, "--robust", robust, "--work", 500000,
+                                  "--strategies", "lpt,evenkeel")
+            lpt, ours = scores["rows"]
+            self.assertEqual(ours["status"], "ok")
+            self.assertGreater(ours["in_sample"]["same_gpu_share"], lpt["in_sample"]["same_gpu_share"])
+            self.assertEqual([name["name"] for name in ours["stages"][:3]], ["lpt", "balance", "search"])
+            plain = self.compare(DAY, "--holdout", 0.5, "--work", 500000, "--strategies", "lpt,evenkeel")
+            self.assertEqual(plain["rows"][0]["held_out"], lpt["held_out"])
+
+    def test_skipped_windows_are_those_a_profile_skips(self):
+        whole, rest, running = self.folder / "whole.npz", self.folder / "rest.npz", self.folder / "running.json"
+        self.succeed("profile", DAY, "--window-sequences", 4, "-o", whole)
+        self.succeed("profile", whole, "--skip", 3, "-o", rest)
+        self.succeed("partition", DAY, "--gpus", 4, "--strategy", "contiguous", "-o", running)
+        common = ("--gpus", 4, "--placement", running, "--json")
+        skipped = self.json_of("evaluate", whole, *common, "--skip", 3)["rows"]
+        self.assertEqual(skipped, self.json_of("evaluate", rest, *common)["rows"])
+        self.refuse(2, ("nothing is left", "--stage"), "evaluate", DAY, *common, "--stage", "decode")
+
+    def test_refuses_a_measure_it_does_not_know_or_cannot_keep(self):
+        for given, expected in (
+            (("--robust", "median"), ("--robust is 'median'", "give mean, max")),
+            (("--robust", "cvar:1.5"), ("--robust is 'cvar:1.5'", "below 1")),
+            (("--robust", "max", "--objective", "weighted:1,1"), ("weighted", "leave --robust out")),
+            (("--robust", "max", "--comm", "dispatch"), ("--robust", "--comm resident")),
+            (("--robust", "max", "--max-moves", 0.1), ("--robust", "--max-moves")),
+        ):
+            self.refuse(2, expected, "compare", DAY, "--gpus", 4, *given)
+
+
+if __name__ == "__main__":
+    unittest.main()
