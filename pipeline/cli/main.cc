@@ -2,11 +2,11 @@
 #include <pthread.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <new>
 #include <thread>
+#include <utility>
 
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
@@ -31,12 +31,8 @@ void exit_on_signals() {
   }).detach();
 }
 
-void print_error(std::string message) {
-  // What the user gave may hold anything; a message stays one line and leaves the terminal alone.
-  std::ranges::replace_if(
-      message, [](unsigned char c) { return c < ' ' || c == 0x7F; }, ' ');
-  fmt::print(stderr, "evenkeel: {}\n", message);
-}
+/// What the user gave may hold anything; a message stays one line and leaves the terminal alone.
+void print_error(std::string message) { fmt::print(stderr, "evenkeel: {}\n", evenkeel::one_line(std::move(message))); }
 
 int run(int argc, char** argv) {
   CLI::App program("Places Mixture-of-Experts experts on GPUs: even load, little traffic, few moves.", "evenkeel");

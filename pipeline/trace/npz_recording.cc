@@ -18,8 +18,6 @@ namespace {
 
 /// Without seq_start, blocks of this many tokens count as sequences (DESIGN: hold-out).
 constexpr std::size_t kBlockTokens = 1024;
-/// Engines' maps have a row for every hidden layer up to the last.
-constexpr std::int64_t kLayerIdMax = 9999;
 constexpr std::size_t kSequencesMax = std::size_t{1} << 22;
 constexpr std::size_t kWindowsMax = std::size_t{1} << 22;
 constexpr std::size_t kChunkBytes = std::size_t{1} << 20;

@@ -13,6 +13,8 @@ namespace evenkeel {
 
 /// Layers a recording may have, several times those of the largest models.
 inline constexpr std::size_t kLayersMax = 4096;
+/// Largest number of a layer: engines' maps have a row for every hidden layer up to the last.
+inline constexpr std::int64_t kLayerIdMax = 9999;
 /// Experts a token may choose in a round.
 inline constexpr std::size_t kTopKMax = 256;
 /// Largest count of tokens in a recording: above it a double, which JSON numbers are, no longer holds every whole

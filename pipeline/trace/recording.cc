@@ -58,10 +58,10 @@ Result<RecordingFormat> recognise(const std::filesystem::path& path) {
   if (is_vllm_statistics(start)) return RecordingFormat::kVllmStatistics;
   const std::size_t first = start.find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && start[first] == '{') return RecordingFormat::kSglangCounts;
-  return invalid_input(
-      fmt::format("{}: its content is {}; give a recording in one of the formats of evenkeel profile "
-                  "--help",
-                  path.string(), start.empty() ? "empty" : "of no known trace format"));
+  return invalid_input(fmt::format(
+      "{}: its content is {}; give an NPZ or .npy trace, SGLang's .pt or JSON counts, vLLM's load records, a folder of "
+      "TensorRT-LLM statistics or a profile",
+      path.string(), start.empty() ? "empty" : "of no known trace format"));
 }
 
 /// Files that are one recording.

@@ -16,8 +16,6 @@ namespace evenkeel {
 namespace {
 
 constexpr std::string_view kMetaInfo = "meta_info.json";
-/// Engines' maps have a row for every hidden layer up to the last.
-constexpr std::uint32_t kLayerIdMax = 9999;
 /// A file stays open for each rank.
 constexpr std::size_t kRanksMax = 4096;
 
@@ -94,7 +92,7 @@ Result<Counts> parse_tensor(const SafeTensor& tensor, std::size_t experts, const
   const std::string_view name = tensor.name;
   const auto iteration = split == std::string::npos ? std::nullopt : decimal(name.substr(0, split));
   const auto layer = split == std::string::npos ? std::nullopt : decimal(name.substr(split + 1));
-  if (!iteration || !layer || *layer > kLayerIdMax) {
+  if (!iteration || !layer || *layer > static_cast<std::uint32_t>(kLayerIdMax)) {
     return invalid_input(
         fmt::format("{} is not named '{{iteration}}_{{layer}}' with a layer from 0 to {}; record the folder again",
                     where, kLayerIdMax));
