@@ -8,19 +8,17 @@
 #include "pipeline/profile/path_sample.h"
 #include "pipeline/profile/profile_file.h"
 #include "pipeline/profile/profiler.h"
+#include "tests/pipeline/bundled.h"
 #include "tests/pipeline/temporary_file.h"
 
 namespace evenkeel {
 namespace {
 
+using testing::bundled;
 using testing::bytes_of;
 using testing::npy;
 using testing::TemporaryFolder;
 using testing::write_npz;
-
-std::filesystem::path bundled(const std::string& name) {
-  return std::filesystem::path(EVENKEEL_TEST_DATA) / "evenkeel-moe" / name;
-}
 
 Result<Trace> profile(const std::vector<std::filesystem::path>& paths, ProfileOptions options = {}) {
   Profiler profiler(std::move(options));

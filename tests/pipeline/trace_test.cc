@@ -6,19 +6,17 @@
 #include <numeric>
 
 #include "pipeline/trace/split.h"
+#include "tests/pipeline/bundled.h"
 #include "tests/pipeline/temporary_file.h"
 
 namespace evenkeel {
 namespace {
 
+using testing::bundled;
 using testing::bytes_of;
 using testing::npy;
 using testing::TemporaryFolder;
 using testing::write_npz;
-
-std::filesystem::path bundled(const std::string& name) {
-  return std::filesystem::path(EVENKEEL_TEST_DATA) / "evenkeel-moe" / name;
-}
 
 TEST(Trace, reads_the_bundled_day) {
   const auto trace = read_trace(bundled("day.npz"));
