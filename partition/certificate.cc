@@ -35,13 +35,12 @@ std::vector<double> load_bounds(const RoutingProfile& profile, std::size_t gpus,
   return bounds;
 }
 
-std::vector<double> peak_ratios(const RoutingProfile& profile, const Placement& placement) {
+std::vector<double> peak_ratios(const RoutingProfile& profile, const Placement& placement, const Cluster& cluster) {
   const Grid<double> gpu_load = gpu_load_tokens(profile.total_load(), placement);
   std::vector<double> ratios;
   for (std::size_t layer = 0; layer < gpu_load.rows(); ++layer) {
-    const auto row = gpu_load[layer];
-    const double mean = std::accumulate(row.begin(), row.end(), 0.0) / static_cast<double>(row.size());
-    ratios.push_back(mean > 0 ? std::ranges::max(row) / mean : 0.0);
+    const auto [max, mean] = load_peak(gpu_load[layer], placement, cluster);
+    ratios.push_back(mean > 0 ? max / mean : 0.0);
   }
   return ratios;
 }
@@ -49,7 +48,7 @@ std::vector<double> peak_ratios(const RoutingProfile& profile, const Placement& 
 Certificate value_of(const RoutingProfile& profile, const Cluster& cluster, const Objective& objective,
                      const Placement& placement) {
   Certificate certificate;
-  certificate.z_star = peak_ratios(profile, placement);
+  certificate.z_star = peak_ratios(profile, placement, cluster);
   const Grid<std::uint64_t> load = profile.total_load();
   certificate.load_bound = load_bounds(profile, cluster.gpus, placement.redundant());
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {

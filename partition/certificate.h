@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -25,13 +26,16 @@ struct Certificate {
   std::vector<double> load_bound;
   /// Best largest GPU load found for each layer, as a ratio to its mean [layers]: what the slack applies to.
   std::vector<double> z_star;
+  /// Where load is modelled time: no placement's modelled step time is below this.
+  std::optional<std::chrono::duration<double>> step_time_bound = std::nullopt;
 };
 
 /// Lower bound of each layer's largest GPU load [layers], in tokens.
 [[nodiscard]] std::vector<double> load_bounds(const RoutingProfile& profile, std::size_t gpus, std::size_t redundant);
 
-/// max / mean load of each layer of a placement [layers]; 0 for a layer without load.
-[[nodiscard]] std::vector<double> peak_ratios(const RoutingProfile& profile, const Placement& placement);
+/// max / mean load of each layer of a placement [layers], weighed by the GPUs' speeds; 0 for a layer without load.
+[[nodiscard]] std::vector<double> peak_ratios(const RoutingProfile& profile, const Placement& placement,
+                                              const Cluster& cluster = {});
 
 /// Mean over the layers that are not 0; 0 where all are.
 [[nodiscard]] double mean_of_loaded(const std::vector<double>& ratios);

@@ -20,6 +20,7 @@
 #include "partition/replan.h"
 #include "partition/replicate.h"
 #include "partition/stages.h"
+#include "partition/unequal.h"
 #include "partition/warmstart/metis_coactivation.h"
 #include "partition/warmstart/metis_layered.h"
 
@@ -37,6 +38,26 @@ constexpr std::pair<Strategy, std::string_view> kNames[] = {{Strategy::kEvenkeel
                                                             {Strategy::kExflow, "exflow"},
                                                             {Strategy::kMoetuner, "moetuner"},
                                                             {Strategy::kMoetunerStrong, "moetuner-strong"}};
+
+/// A cluster's slots are the only measure of redundancy that it has.
+Status check_slots(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
+  const std::size_t experts = profile.shape.experts;
+  const std::size_t slots = cluster.slots_in_all();
+  const std::size_t wanted = experts * (options.survive + 1);
+  if (slots < wanted) {
+    return infeasible(
+        fmt::format("{} slots on {} GPUs are too few for {} experts{}; {} more would do: 'slots' of the cluster file, "
+                    "on any GPUs, or more "
+                    "redundant ones from the start",
+                    slots, cluster.gpus - static_cast<std::size_t>(std::ranges::count(cluster.slots, 0U)), experts,
+                    options.survive > 0 ? " twice" : "", wanted - slots));
+  }
+  if (options.redundant == slots - experts) return {};
+  return invalid_input(
+      fmt::format("{} redundant slots are asked for, but the cluster's {} slots leave {} for {} experts; "
+                  "give one of the two",
+                  options.redundant, slots, slots - experts, experts));
+}
 
 Status validate(const PlaceOptions& options, const RoutingProfile& profile, const Cluster& cluster) {
   if (!(options.load_slack_ratio >= 0 && options.load_slack_ratio <= 1)) {
@@ -60,6 +81,7 @@ Status validate(const PlaceOptions& options, const RoutingProfile& profile, cons
     return invalid_input(
         fmt::format("groups is {}; give a number that divides the {} experts", options.groups, profile.shape.experts));
   }
+  if (!cluster.slots.empty()) EVENKEEL_TRY_STATUS(check_slots(profile, cluster, options));
   EVENKEEL_TRY_STATUS(check_survival(options, profile.shape.experts, cluster));
   if (!options.replan) return {};
   if (options.replan->moves_max && options.objective.weighted) {
@@ -298,8 +320,23 @@ Result<Solution> place_within_moves(const RoutingProfile& profile, const Cluster
   return solution;
 }
 
+/// What a strategy other than ours does with GPUs that are not alike.
+Result<Solution> place_on_unequal(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
+                                  const StageObserver& observer) {
+  if (options.strategy != Strategy::kEvenkeel) {
+    return infeasible(fmt::format("strategy {} is for GPUs that are alike; give {}", strategy_name(options.strategy),
+                                  strategy_name(Strategy::kEvenkeel)));
+  }
+  const Budget clock = Budget::wall(std::chrono::hours(1));
+  Budget budget = budget_of(options, 0);
+  EVENKEEL_TRY(solution, place_unequally(profile, cluster, options, budget, observer));
+  solution.solve_seconds = clock.elapsed().count();
+  return solution;
+}
+
 Result<Solution> place_by_strategy(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                    const StageObserver& observer) {
+  if (is_unequal(cluster, options, profile.shape.experts)) return place_on_unequal(profile, cluster, options, observer);
   if (is_bounded(options)) return place_within_moves(profile, cluster, options, observer);
   switch (options.strategy) {
     case Strategy::kContiguous:
@@ -339,9 +376,12 @@ Result<Solution> place(const RoutingProfile& profile, const Cluster& cluster, co
     const Placement& running = options.replan->running;
     EVENKEEL_TRY(moves, count_moves(running, solution.placement));
     const bool keeps_budget = options.strategy == Strategy::kEvenkeel;
-    solution.replan = {moves, keeps_budget ? options.replan->moves_max : std::nullopt,
-                       mean_of_loaded(peak_ratios(profile, running)),
-                       mean_of_loaded(peak_ratios(profile, solution.placement))};
+    const std::size_t forced = solution.replan ? solution.replan->moves_forced : 0;
+    solution.replan = {
+        moves, forced,
+        keeps_budget && options.replan->moves_max ? std::optional(forced + *options.replan->moves_max) : std::nullopt,
+        mean_of_loaded(peak_ratios(profile, running, cluster)),
+        mean_of_loaded(peak_ratios(profile, solution.placement, cluster))};
   }
   return solution;
 }

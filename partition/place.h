@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "partition/certificate.h"
+#include "partition/cost/step_time.h"
 #include "partition/model/cluster.h"
 #include "partition/model/objective.h"
 #include "partition/model/placement.h"
@@ -57,9 +58,11 @@ enum class ReplicaSplit {
 
 /// A running placement to plan from.
 struct Replan {
-  /// Of the same layers, experts, GPUs and slots. An expert's tokens are taken to be split evenly over its replicas.
+  /// Of the same layers, experts and GPUs; where the cluster gives slots, GPUs may have had others. An expert's tokens
+  /// are taken to be split evenly over its replicas.
   Placement running;
-  /// Most slots, over all layers, whose GPU did not hold their expert before. Absent: as many as it takes.
+  /// Most slots, over all layers, whose GPU did not hold their expert before, beyond those that lost slots force.
+  /// Absent: as many as it takes.
   std::optional<std::size_t> moves_max;
 };
 
@@ -69,7 +72,7 @@ struct Replan {
 struct PlaceOptions {
   Strategy strategy = Strategy::kEvenkeel;
   Objective objective;
-  /// Spare slots a layer, over all GPUs. experts + redundant must divide over the GPUs.
+  /// Spare slots a layer, over all GPUs. experts + redundant must divide over the GPUs, or be the cluster's slots.
   std::size_t redundant = 0;
   /// Of the placement found, whatever the strategy. With loads alone kEvenkeel and kMetisGlpk search for it too.
   ReplicaSplit split = ReplicaSplit::kEven;
@@ -78,6 +81,9 @@ struct PlaceOptions {
   std::size_t survive = 0;
   /// Routing groups of group-limited models; EPLB packs them to nodes. At least 1, divides the experts.
   std::size_t groups = 1;
+  /// What a GPU's load is: modelled time of one step, touched experts included; absent: tokens. Kept by kEvenkeel, not
+  /// with the weighted objective or an uneven split.
+  std::optional<StepTimeModel> time_model;
   /// Largest accepted load above the best found for a layer, as a ratio. Range [0, 1]; 0.02 is 2 %.
   double load_slack_ratio = 0.02;
   /// Solver wall time. Not negative; finishing early is normal.
@@ -113,6 +119,8 @@ struct StageReport {
 /// What a change from the running placement moves and what for.
 struct ReplanReport {
   std::size_t moves = 0;
+  /// Moves of these that a valid placement needs, because GPUs lost slots.
+  std::size_t moves_forced = 0;
   /// The budget, where one was kept.
   std::optional<std::size_t> moves_max;
   /// Mean over loaded layers of max / mean GPU load on the fitted traffic: of the running placement, and of the new

@@ -36,7 +36,8 @@ struct Replanned {
 /// Slots whose GPU did not hold their expert before.
 [[nodiscard]] Result<std::size_t> count_moves(const Placement& from, const Placement& to);
 
-/// Fails with kInvalidInput where the running placement is not of the profile, the cluster and so many redundant slots.
+/// Fails with kInvalidInput where the running placement is not of the profile, the cluster and so many redundant
+/// slots; with slots of the cluster's own it may have had others.
 [[nodiscard]] Status check_running(const Placement& running, const RoutingProfile& profile, const Cluster& cluster,
                                    std::size_t redundant);
 

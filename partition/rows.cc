@@ -11,6 +11,8 @@ std::vector<ReplanLayer> replan_layers(const RoutingProfile& profile, const Plac
   std::vector<ReplanLayer> layers(load.rows());
   for (std::size_t layer = 0; layer < layers.size(); ++layer) {
     layers[layer].gpus = running.gpus();
+    for (std::size_t slot = 0; slot < running.slots(); ++slot)
+      layers[layer].gpu_of_slot.push_back(static_cast<GpuIndex>(running.gpu_of(SlotId(slot)).index()));
     for (const std::uint64_t tokens : load[layer])
       layers[layer].load_units.push_back(static_cast<std::int64_t>(tokens) * kLoadUnitsPerToken);
     const auto row = running.row(LayerId(layer));

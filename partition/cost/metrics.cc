@@ -30,15 +30,14 @@ Status check_shapes(const RoutingProfile& profile, const Placement& placement, c
   return {};
 }
 
-void measure_load(const Grid<std::uint64_t>& load_tokens, const Placement& placement, Metrics& metrics) {
+void measure_load(const Grid<std::uint64_t>& load_tokens, const Placement& placement, const Cluster& cluster,
+                  Metrics& metrics) {
   const Grid<double> gpu_load = gpu_load_tokens(load_tokens, placement);
   std::size_t loaded = 0;
   double mean_sum = 0;
   double max_sum = 0;
   for (std::size_t layer = 0; layer < gpu_load.rows(); ++layer) {
-    const auto row = gpu_load[layer];
-    const double max = *std::max_element(row.begin(), row.end());
-    const double mean = std::accumulate(row.begin(), row.end(), 0.0) / static_cast<double>(row.size());
+    const auto [max, mean] = load_peak(gpu_load[layer], placement, cluster);
     metrics.imbalance_by_layer.push_back(mean > 0 ? max / mean : 0.0);
     if (mean == 0) continue;
     ++loaded;
@@ -97,7 +96,8 @@ Status measure_migration(const Placement& from, const Placement& to, const StepT
   EVENKEEL_TRY(moves, migration(from, to));
   std::vector<std::size_t> sent(to.gpus()), received(to.gpus());
   for (const ExpertCopy& copy : moves.copies) {
-    ++sent[copy.from.index()];
+    // Storage serves all at once.
+    if (!is_lost(from, to, copy.from)) ++sent[copy.from.index()];
     ++received[copy.to.index()];
   }
   metrics.churn = moves.churn;
@@ -108,6 +108,20 @@ Status measure_migration(const Placement& from, const Placement& to, const StepT
 }
 
 }  // namespace
+
+LoadPeak load_peak(std::span<const double> gpu_load, const Placement& placement, const Cluster& cluster) {
+  LoadPeak peak;
+  double speeds = 0;
+  for (std::size_t gpu = 0; gpu < gpu_load.size(); ++gpu) {
+    if (placement.fields().slots_of_gpu[gpu] == 0) continue;
+    const double speed = cluster.speed(GpuId(gpu));
+    peak.max = std::max(peak.max, gpu_load[gpu] / speed);
+    peak.mean += gpu_load[gpu];
+    speeds += speed;
+  }
+  peak.mean /= speeds;
+  return peak;
+}
 
 Grid<double> gpu_load_tokens(const Grid<std::uint64_t>& load_tokens, const Placement& placement) {
   Grid<double> load(placement.layers(), placement.gpus());
@@ -125,7 +139,7 @@ Result<Metrics> measure(const RoutingProfile& profile, const Placement& placemen
                         const StepTimeModel& model, Comm comm, const Placement* from) {
   EVENKEEL_TRY_STATUS(check_shapes(profile, placement, cluster));
   Metrics metrics;
-  measure_load(profile.total_load(), placement, metrics);
+  measure_load(profile.total_load(), placement, cluster, metrics);
   metrics.duplicate_slots = duplicate_slots(placement);
   std::vector<LayerTraffic> traffic;
   if (!profile.paths.empty()) {

@@ -11,6 +11,14 @@
 
 namespace evenkeel {
 
+/// A layer's largest GPU load over the GPU's speed, and what it would be if all were as busy, in tokens. GPUs without
+/// slots do not count.
+struct LoadPeak {
+  double max = 0;
+  double mean = 0;
+};
+[[nodiscard]] LoadPeak load_peak(std::span<const double> gpu_load, const Placement& placement, const Cluster& cluster);
+
 /// Load of each GPU in each layer, all windows together, in tokens [layers, gpus].
 [[nodiscard]] Grid<double> gpu_load_tokens(const Grid<std::uint64_t>& load_tokens, const Placement& placement);
 

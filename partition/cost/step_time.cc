@@ -66,12 +66,6 @@ std::optional<std::size_t> first_expert_gpu(const ServingTable& table, std::size
   return serving[token % serving.size()].gpu;
 }
 
-/// Rounds over a layer's experts.
-std::size_t rounds_of(const RoutingProfile& profile, std::size_t layer) {
-  if (profile.paths.empty()) return 1;
-  return static_cast<std::size_t>(std::ranges::count(profile.paths.layer_of_round, layer));
-}
-
 /// Experts a token chooses in one round of a layer, on average.
 double experts_per_token(const RoutingProfile& profile, std::uint64_t layer_load, std::size_t rounds) {
   // Loads alone do not tell the top-k; 8 is that of DeepSeek-V3, whose figures are the model's other defaults.
@@ -81,15 +75,38 @@ double experts_per_token(const RoutingProfile& profile, std::uint64_t layer_load
 
 }  // namespace
 
+std::size_t rounds_of(const RoutingProfile& profile, std::size_t layer) {
+  if (profile.paths.empty()) return 1;
+  return static_cast<std::size_t>(std::ranges::count(profile.paths.layer_of_round, layer));
+}
+
+std::vector<double> expert_chances(const RoutingProfile& profile, const Grid<std::uint64_t>& load_tokens,
+                                   std::size_t layer) {
+  const auto load = load_tokens[layer];
+  std::vector<double> chances(load.size(), 0.0);
+  const std::uint64_t layer_load = std::accumulate(load.begin(), load.end(), std::uint64_t{0});
+  if (layer_load == 0) return chances;
+  const double per_token =
+      experts_per_token(profile, layer_load, rounds_of(profile, layer)) / static_cast<double>(layer_load);
+  std::ranges::transform(load, chances.begin(),
+                         [&](std::uint64_t tokens) { return std::min(1.0, static_cast<double>(tokens) * per_token); });
+  return chances;
+}
+
 std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Placement& placement,
                                         const Cluster& cluster, const StepTimeModel& model, Comm comm) {
   const TokenPaths& paths = profile.paths;
   const ServingTable table(placement);
   TokenSpread spread(table, cluster.gpus, cluster.nodes);
   std::vector<Ledger> ledger(paths.rounds(), Ledger(cluster));
+  // A GPU that is lost is nobody's home.
+  std::vector<std::size_t> homes;
+  for (std::size_t gpu = 0; gpu < cluster.gpus; ++gpu) {
+    if (placement.fields().slots_of_gpu[gpu] > 0) homes.push_back(gpu);
+  }
   for (std::size_t sequence = 0; sequence < paths.sequences(); ++sequence) {
     for (std::size_t token = paths.sequence_start[sequence]; token < paths.sequence_start[sequence + 1]; ++token) {
-      std::size_t at = sequence % cluster.gpus;
+      std::size_t at = homes[sequence % homes.size()];
       for (std::size_t round = 0; round < paths.rounds(); ++round) {
         const std::size_t layer = paths.layer_of_round[round];
         spread.assign(layer, paths.chosen(token, round));
@@ -113,22 +130,19 @@ std::chrono::duration<double> step_time(const RoutingProfile& profile, const Pla
                                         const Cluster& cluster, const StepTimeModel& model,
                                         const std::vector<LayerTraffic>& traffic) {
   const Grid<std::uint64_t> load = profile.total_load();
-  const auto batch = static_cast<double>(model.batch_tokens);
   std::chrono::duration<double> total{0};
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
     const std::uint64_t layer_load = std::accumulate(load[layer].begin(), load[layer].end(), std::uint64_t{0});
     if (layer_load == 0) continue;
-    const std::size_t rounds = rounds_of(profile, layer);
-    const double per_token = experts_per_token(profile, layer_load, rounds) / static_cast<double>(layer_load);
+    const std::vector<double> chances = expert_chances(profile, load, layer);
     std::vector<std::chrono::duration<double>> gpu_time(placement.gpus());
     const auto row = placement.row(LayerId(layer));
     for (std::size_t slot = 0; slot < row.size(); ++slot) {
-      const double share = placement.share(LayerId(layer), SlotId(slot));
-      const double chance = std::min(1.0, static_cast<double>(load(layer, row[slot])) * per_token * share);
-      gpu_time[placement.gpu_of(SlotId(slot)).index()] +=
-          model.compute_per_token * (batch * chance) + model.compute_per_expert * (1.0 - std::pow(1.0 - chance, batch));
+      const double chance = chances[row[slot]] * placement.share(LayerId(layer), SlotId(slot));
+      const GpuId gpu = placement.gpu_of(SlotId(slot));
+      gpu_time[gpu.index()] += copy_time(model, chance) / cluster.speed(gpu);
     }
-    total += *std::max_element(gpu_time.begin(), gpu_time.end()) * static_cast<double>(rounds);
+    total += *std::max_element(gpu_time.begin(), gpu_time.end()) * static_cast<double>(rounds_of(profile, layer));
   }
   for (const LayerTraffic& round : traffic) {
     const std::chrono::duration<double> intra{round.intra_node_bytes / (cluster.intra_node.bandwidth_gb_per_s * 1e9)};

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <chrono>
+#include <cmath>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -28,6 +30,20 @@ struct StepTimeModel {
   double combine_bytes = 14336;
 };
 
+/// Rounds of a token over a layer's experts; 1 where loads alone are known.
+[[nodiscard]] std::size_t rounds_of(const RoutingProfile& profile, std::size_t layer);
+
+/// Chance that a token of a step chooses each expert in one round of a layer [experts]; zeros for a layer without load.
+[[nodiscard]] std::vector<double> expert_chances(const RoutingProfile& profile, const Grid<std::uint64_t>& load_tokens,
+                                                 std::size_t layer);
+
+/// Time that a copy takes on a GPU of speed 1 in one round, tokens reaching it with such a chance: c x its tokens, and
+/// a where any does.
+[[nodiscard]] inline std::chrono::duration<double> copy_time(const StepTimeModel& model, double chance) {
+  const auto batch = static_cast<double>(model.batch_tokens);
+  return model.compute_per_token * (batch * chance) + model.compute_per_expert * (1.0 - std::pow(1.0 - chance, batch));
+}
+
 /// Traffic of one step of `batch_tokens` in one layer: the busiest GPU's bytes a tier, the larger of in and out.
 struct LayerTraffic {
   double intra_node_bytes = 0;
@@ -37,12 +53,13 @@ struct LayerTraffic {
 };
 
 /// Busiest GPU's traffic [rounds]. A replica is chosen by the expected value of the even (or stated) split. Tokens
-/// start on their home rank, sequence number modulo GPUs where the trace names none; resident tokens move on with their
-/// first expert, and a round without a real expert passes the GPU on. Needs token paths.
+/// start on their home rank, sequence number modulo GPUs with slots where the trace names none; resident tokens move on
+/// with their first expert, and a round without a real expert passes the GPU on. Needs token paths.
 [[nodiscard]] std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Placement& placement,
                                                       const Cluster& cluster, const StepTimeModel& model, Comm comm);
 
-/// Modelled time of one step: sum over layers of the slowest GPU's compute (c tokens + a touched experts) and, where
+/// Modelled time of one step: sum over layers of the slowest GPU's compute (c tokens + a touched experts, over its
+/// speed) and, where
 /// `traffic` is given, over rounds of the busiest GPU's transfer (worst tier) and that tier's latency.
 [[nodiscard]] std::chrono::duration<double> step_time(const RoutingProfile& profile, const Placement& placement,
                                                       const Cluster& cluster, const StepTimeModel& model,

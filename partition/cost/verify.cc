@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -23,7 +24,7 @@ Status verify_layer(const Placement& placement, const Placement::Fields& fields,
   std::set<std::pair<std::size_t, int>> seen;
   for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
     const int expert = fields.expert_of_slot(layer, slot);
-    const std::size_t gpu = slot / (fields.expert_of_slot.cols() / fields.slots_of_gpu.size());
+    const std::size_t gpu = placement.gpu_of(SlotId(slot)).index();
     if (!seen.insert({gpu, expert}).second) {
       return failure(
           fmt::format("verifier: layer {} has expert {} twice on GPU {}", fields.layer_ids[layer], expert, gpu));
@@ -44,24 +45,51 @@ Status verify_layer(const Placement& placement, const Placement::Fields& fields,
   return {};
 }
 
-Status verify_load(const Placement& placement, const RoutingProfile& profile, std::size_t layer, double cap_ratio) {
-  const auto& fields = placement.fields();
-  std::map<std::size_t, double> load_of_gpu;
-  double total = 0;
-  for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
-    double tokens = 0;
-    for (const LoadWindow& window : profile.windows)
-      tokens += static_cast<double>(window.load_tokens(layer, fields.expert_of_slot(layer, slot)));
-    tokens *= placement.share(LayerId(layer), SlotId(slot));
-    load_of_gpu[slot / (fields.expert_of_slot.cols() / fields.slots_of_gpu.size())] += tokens;
-    total += tokens;
+/// What a share of each expert's tokens costs a GPU of speed 1: tokens, or modelled time.
+class Costs {
+ public:
+  Costs(const RoutingProfile& profile, const std::optional<StepTimeModel>& time_model, std::size_t layer)
+      : time_model_(time_model), amounts_(profile.shape.experts, 0.0) {
+    const Grid<std::uint64_t> load = profile.total_load();
+    if (time_model)
+      amounts_ = expert_chances(profile, load, layer);
+    else
+      std::ranges::copy(load[layer], amounts_.begin());
   }
-  const double mean = total / static_cast<double>(fields.slots_of_gpu.size());
-  const double slack_tokens = kItemRoundingTokens * static_cast<double>(fields.slots_of_gpu.front());
-  for (const auto& [gpu, tokens] : load_of_gpu) {
-    if (tokens > mean * (cap_ratio + kRounding) + slack_tokens) {
+  [[nodiscard]] double of(int expert, double share) const {
+    const double amount = amounts_[static_cast<std::size_t>(expert)] * share;
+    return time_model_ ? copy_time(*time_model_, amount).count() : amount;
+  }
+  /// Of all experts, each on one GPU.
+  [[nodiscard]] double total() const {
+    double sum = 0;
+    for (std::size_t expert = 0; expert < amounts_.size(); ++expert) sum += of(static_cast<int>(expert), 1.0);
+    return sum;
+  }
+
+ private:
+  const std::optional<StepTimeModel>& time_model_;
+  std::vector<double> amounts_;
+};
+
+Status verify_load(const Placement& placement, const RoutingProfile& profile, const Cluster& cluster,
+                   const std::optional<StepTimeModel>& time_model, std::size_t layer, double cap_ratio) {
+  const auto& fields = placement.fields();
+  const Costs costs(profile, time_model, layer);
+  std::map<std::size_t, double> cost_of_gpu;
+  for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
+    cost_of_gpu[placement.gpu_of(SlotId(slot)).index()] +=
+        costs.of(fields.expert_of_slot(layer, slot), placement.share(LayerId(layer), SlotId(slot)));
+  }
+  double speeds = 0;
+  for (const auto& [gpu, cost] : cost_of_gpu) speeds += cluster.speed(GpuId(gpu));
+  const double mean = costs.total() / speeds;
+  const double slack = kItemRoundingTokens * static_cast<double>(std::ranges::max(fields.slots_of_gpu));
+  for (const auto& [gpu, cost] : cost_of_gpu) {
+    const double weighed = cost / cluster.speed(GpuId(gpu));
+    if (weighed > mean * (cap_ratio + (time_model ? kWindowRounding : kRounding)) + (time_model ? 0.0 : slack)) {
       return failure(fmt::format("verifier: layer {} GPU {} carries {} times the mean load; the cap is {}",
-                                 fields.layer_ids[layer], gpu, tokens / mean, cap_ratio));
+                                 fields.layer_ids[layer], gpu, weighed / mean, cap_ratio));
     }
   }
   return {};
@@ -89,7 +117,7 @@ std::vector<double> window_ratios(const Placement& placement, const RoutingProfi
 }  // namespace
 
 Status verify(const Placement& placement, const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
-              std::span<const double> z_star, double load_slack_ratio) {
+              std::span<const double> z_star, double load_slack_ratio, const std::optional<StepTimeModel>& time_model) {
   const auto& fields = placement.fields();
   if (fields.layer_ids != profile.shape.layer_ids || fields.experts != profile.shape.experts) {
     return failure("verifier: the placement is not of the profile's model");
@@ -101,7 +129,10 @@ Status verify(const Placement& placement, const RoutingProfile& profile, const C
                                fields.experts + redundant, cluster.gpus, cluster.nodes));
   }
   for (std::size_t gpu = 0; gpu < fields.slots_of_gpu.size(); ++gpu) {
-    if (fields.slots_of_gpu[gpu] * cluster.gpus != fields.expert_of_slot.cols()) {
+    const bool is_as_asked = cluster.slots.empty()
+                                 ? fields.slots_of_gpu[gpu] * cluster.gpus == fields.expert_of_slot.cols()
+                                 : fields.slots_of_gpu[gpu] == cluster.slots[gpu];
+    if (!is_as_asked) {
       return failure(fmt::format("verifier: GPU {} has {} of {} slots", gpu, fields.slots_of_gpu[gpu],
                                  fields.expert_of_slot.cols()));
     }
@@ -109,21 +140,22 @@ Status verify(const Placement& placement, const RoutingProfile& profile, const C
   for (std::size_t layer = 0; layer < fields.layer_ids.size(); ++layer) {
     EVENKEEL_TRY_STATUS(verify_layer(placement, fields, layer));
     if (!z_star.empty())
-      EVENKEEL_TRY_STATUS(verify_load(placement, profile, layer, z_star[layer] * (1.0 + load_slack_ratio)));
+      EVENKEEL_TRY_STATUS(
+          verify_load(placement, profile, cluster, time_model, layer, z_star[layer] * (1.0 + load_slack_ratio)));
   }
   return {};
 }
 
 Status verify_survival(const Placement& placement) {
   const auto& fields = placement.fields();
-  const std::size_t slots_per_node = fields.expert_of_slot.cols() / fields.nodes;
-  const std::size_t slots_per_gpu = fields.expert_of_slot.cols() / fields.slots_of_gpu.size();
+  const std::size_t gpus_per_node = fields.slots_of_gpu.size() / fields.nodes;
   for (std::size_t layer = 0; layer < fields.layer_ids.size(); ++layer) {
     std::map<int, std::set<std::size_t>> gpus;
     std::map<int, std::set<std::size_t>> nodes;
     for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
-      gpus[fields.expert_of_slot(layer, slot)].insert(slot / slots_per_gpu);
-      nodes[fields.expert_of_slot(layer, slot)].insert(slot / slots_per_node);
+      const std::size_t gpu = placement.gpu_of(SlotId(slot)).index();
+      gpus[fields.expert_of_slot(layer, slot)].insert(gpu);
+      nodes[fields.expert_of_slot(layer, slot)].insert(gpu / gpus_per_node);
     }
     for (const auto& [expert, on] : gpus) {
       if (on.size() < 2 || (fields.nodes > 1 && nodes[expert].size() < 2)) {

@@ -57,10 +57,13 @@ class MoveAnnealing {
   bool swap(std::size_t p, std::size_t q) {
     if (!slots_.can_swap(p, q)) return false;
     const auto load = slots_.gpu_load();
-    const std::int64_t a = load[slots_.gpu_of(p)];
-    const std::int64_t b = load[slots_.gpu_of(q)];
-    const std::int64_t shift = slots_.share_units(slots_.expert_of(p)) - slots_.share_units(slots_.expert_of(q));
-    const float excess = price(a - shift) + price(b + shift) - price(a) - price(b);
+    const std::size_t a = slots_.gpu_of(p);
+    const std::size_t b = slots_.gpu_of(q);
+    const std::size_t x = slots_.expert_of(p);
+    const std::size_t y = slots_.expert_of(q);
+    const std::int64_t load_a = load[a] + slots_.units_on(a, y) - slots_.units_on(a, x);
+    const std::int64_t load_b = load[b] + slots_.units_on(b, x) - slots_.units_on(b, y);
+    const float excess = price(load_a) + price(load_b) - price(load[a]) - price(load[b]);
     if (!accepts(excess + static_cast<float>(slots_.swap_moves(p, q)))) return false;
     slots_.swap(p, q);
     return true;

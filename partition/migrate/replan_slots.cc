@@ -1,33 +1,38 @@
 #include "partition/migrate/replan_slots.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace evenkeel {
 
 double ReplanLayer::mean_units() const {
-  const auto total = std::accumulate(load_units.begin(), load_units.end(), std::int64_t{0});
-  return std::max(1.0, static_cast<double>(total) / static_cast<double>(gpus));
+  std::int64_t total = 0;
+  for (std::size_t expert = 0; expert < load_units.size(); ++expert)
+    total += copy_units.empty() ? load_units[expert] : copy_units(expert, 0);
+  double speeds = static_cast<double>(gpus);
+  if (!slowness.empty()) {
+    std::vector<bool> has_slots(gpus, false);
+    for (const GpuIndex gpu : gpu_of_slot) has_slots[gpu] = true;
+    speeds = 0;
+    for (std::size_t gpu = 0; gpu < gpus; ++gpu) speeds += has_slots[gpu] ? 1.0 / slowness[gpu] : 0.0;
+  }
+  return std::max(1.0, static_cast<double>(total) / speeds);
 }
 
 ReplanSlots::ReplanSlots(const ReplanLayer& layer, std::span<const ExpertIndex> expert_of_slot)
     : layer_(&layer),
       expert_of_slot_(expert_of_slot.begin(), expert_of_slot.end()),
-      gpu_of_slot_(expert_of_slot.size()),
       gpu_load_(layer.gpus, 0),
       holders_(layer.load_units.size()),
       copies_on_gpu_(layer.load_units.size(), layer.gpus),
-      held_(layer.load_units.size(), layer.gpus) {
-  const std::size_t slots_per_gpu = layer.slots_per_gpu();
+      held_(layer.held.empty() ? Grid<std::uint8_t>(layer.load_units.size(), layer.gpus) : layer.held) {
   for (std::size_t slot = 0; slot < slots(); ++slot) {
-    const std::size_t gpu = slot / slots_per_gpu;
-    gpu_of_slot_[slot] = static_cast<GpuIndex>(gpu);
-    held_(layer.running[slot], gpu) = 1;
-    holders_[expert_of(slot)].push_back(static_cast<GpuIndex>(gpu));
+    const std::size_t gpu = gpu_of(slot);
+    if (layer.held.empty()) held_(layer.running[slot], gpu) = 1;
+    holders_[expert_of(slot)].push_back(layer.gpu_of_slot[slot]);
     ++copies_on_gpu_(expert_of(slot), gpu);
   }
   for (std::size_t slot = 0; slot < slots(); ++slot) {
-    gpu_load_[gpu_of(slot)] += share_units(expert_of(slot));
+    gpu_load_[gpu_of(slot)] += units_on(gpu_of(slot), expert_of(slot));
     moves_ += held(gpu_of(slot), expert_of(slot)) ? 0U : 1U;
   }
 }
@@ -51,11 +56,11 @@ void ReplanSlots::swap(std::size_t p, std::size_t q) {
   const std::size_t y = expert_of(q);
   const std::size_t a = gpu_of(p);
   const std::size_t b = gpu_of(q);
-  const std::int64_t shift = share_units(x) - share_units(y);
-  gpu_load_[a] -= shift;
-  gpu_load_[b] += shift;
-  *std::ranges::find(holders_[x], gpu_of_slot_[p]) = gpu_of_slot_[q];
-  *std::ranges::find(holders_[y], gpu_of_slot_[q]) = gpu_of_slot_[p];
+  gpu_load_[a] += units_on(a, y) - units_on(a, x);
+  gpu_load_[b] += units_on(b, x) - units_on(b, y);
+  const auto& gpus = layer_->gpu_of_slot;
+  *std::ranges::find(holders_[x], gpus[p]) = gpus[q];
+  *std::ranges::find(holders_[y], gpus[q]) = gpus[p];
   --copies_on_gpu_(x, a);
   ++copies_on_gpu_(x, b);
   --copies_on_gpu_(y, b);
@@ -78,31 +83,32 @@ void ReplanSlots::replace(std::size_t slot, std::size_t expert) {
 void ReplanSlots::take(std::size_t slot) {
   const std::size_t expert = expert_of(slot);
   auto& holders = holders_[expert];
-  const std::int64_t before = share_units(expert);
-  const std::int64_t after = share_units(expert, holders.size() - 1);
-  gpu_load_[gpu_of(slot)] -= before;
-  *std::ranges::find(holders, gpu_of_slot_[slot]) = holders.back();
+  const std::size_t before = holders.size();
+  gpu_load_[gpu_of(slot)] -= units_on(gpu_of(slot), expert);
+  *std::ranges::find(holders, layer_->gpu_of_slot[slot]) = holders.back();
   holders.pop_back();
-  for (const GpuIndex gpu : holders) gpu_load_[gpu] += after - before;
+  for (const GpuIndex gpu : holders)
+    gpu_load_[gpu] += units_on(gpu, expert, before - 1) - units_on(gpu, expert, before);
   --copies_on_gpu_(expert, gpu_of(slot));
 }
 
 void ReplanSlots::put(std::size_t slot, std::size_t expert) {
   auto& holders = holders_[expert];
-  const std::int64_t before = share_units(expert);
-  const std::int64_t after = share_units(expert, holders.size() + 1);
-  for (const GpuIndex gpu : holders) gpu_load_[gpu] += after - before;
-  gpu_load_[gpu_of(slot)] += after;
-  holders.push_back(gpu_of_slot_[slot]);
+  const std::size_t before = holders.size();
+  for (const GpuIndex gpu : holders)
+    gpu_load_[gpu] += units_on(gpu, expert, before + 1) - units_on(gpu, expert, before);
+  gpu_load_[gpu_of(slot)] += units_on(gpu_of(slot), expert, before + 1);
+  holders.push_back(layer_->gpu_of_slot[slot]);
   ++copies_on_gpu_(expert, gpu_of(slot));
   expert_of_slot_[slot] = static_cast<ExpertIndex>(expert);
 }
 
 std::vector<std::size_t> ReplanSlots::duplicate_slots() const {
   std::vector<std::size_t> duplicates;
-  const std::size_t slots_per_gpu = layer_->slots_per_gpu();
+  std::size_t first_of_gpu = 0;
   for (std::size_t slot = 0; slot < slots(); ++slot) {
-    const auto first = expert_of_slot_.begin() + static_cast<std::ptrdiff_t>(gpu_of(slot) * slots_per_gpu);
+    if (gpu_of(slot) != gpu_of(first_of_gpu)) first_of_gpu = slot;
+    const auto first = expert_of_slot_.begin() + static_cast<std::ptrdiff_t>(first_of_gpu);
     const auto here = expert_of_slot_.begin() + static_cast<std::ptrdiff_t>(slot);
     if (std::find(first, here, expert_of_slot_[slot]) != here) duplicates.push_back(slot);
   }

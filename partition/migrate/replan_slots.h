@@ -14,13 +14,22 @@ namespace evenkeel {
 /// What is given of one layer when its slots are filled anew.
 struct ReplanLayer {
   std::size_t gpus = 1;
+  /// GPU of each slot, ascending [slots].
+  std::vector<GpuIndex> gpu_of_slot;
   /// Load of each expert, over all of its copies, in load units [experts].
   std::vector<std::int64_t> load_units;
-  /// The running placement: the expert in each slot, GPU after GPU [slots].
+  /// Load that each copy brings where an expert has 1, 2, ... of them [experts, copies]; empty: its load in equal
+  /// parts.
+  Grid<std::int64_t> copy_units;
+  /// Time that a unit of load takes on each GPU, relative to one another [gpus]; empty: the same on all.
+  std::vector<double> slowness;
+  /// The expert in each slot to begin with [slots].
   std::vector<ExpertIndex> running;
+  /// Whether a GPU holds an expert in the running placement [experts, gpus]; empty: what `running` tells.
+  Grid<std::uint8_t> held;
 
-  [[nodiscard]] std::size_t slots_per_gpu() const { return running.size() / gpus; }
-  /// Load of a GPU if all had the same; 1 for a layer without load, so that ratios to it are defined.
+  /// Load, weighed by slowness, of a GPU if all had the same; 1 for a layer without load, so that ratios to it are
+  /// defined.
   [[nodiscard]] double mean_units() const;
 };
 
@@ -34,8 +43,9 @@ class ReplanSlots {
   [[nodiscard]] const ReplanLayer& layer() const { return *layer_; }
   [[nodiscard]] std::span<const ExpertIndex> expert_of_slot() const { return expert_of_slot_; }
   [[nodiscard]] std::size_t slots() const { return expert_of_slot_.size(); }
-  [[nodiscard]] std::size_t gpu_of(std::size_t slot) const { return gpu_of_slot_[slot]; }
+  [[nodiscard]] std::size_t gpu_of(std::size_t slot) const { return layer_->gpu_of_slot[slot]; }
   [[nodiscard]] std::size_t expert_of(std::size_t slot) const { return expert_of_slot_[slot]; }
+  /// Load of each GPU, weighed by its slowness [gpus].
   [[nodiscard]] std::span<const std::int64_t> gpu_load() const { return gpu_load_; }
   [[nodiscard]] std::int64_t largest_load() const;
   [[nodiscard]] std::size_t moves() const { return moves_; }
@@ -45,9 +55,18 @@ class ReplanSlots {
   [[nodiscard]] bool holds(std::size_t gpu, std::size_t expert) const { return copies_on_gpu_(expert, gpu) > 0; }
   /// Whether a GPU held an expert in the running placement.
   [[nodiscard]] bool held(std::size_t gpu, std::size_t expert) const { return held_(expert, gpu) != 0; }
-  /// Load that a copy of an expert brings where there are so many of them.
+  /// Load that a copy of an expert brings where there are so many of them, on a GPU of slowness 1.
   [[nodiscard]] std::int64_t share_units(std::size_t expert, std::size_t copies) const {
+    if (!layer_->copy_units.empty()) return layer_->copy_units(expert, copies - 1);
     return copies == 1 ? layer_->load_units[expert] : layer_->load_units[expert] / static_cast<std::int64_t>(copies);
+  }
+  /// The same on one GPU, weighed by its slowness.
+  [[nodiscard]] std::int64_t units_on(std::size_t gpu, std::size_t expert, std::size_t copies) const {
+    const std::int64_t units = share_units(expert, copies);
+    return weighed_units(units, layer_->slowness, gpu);
+  }
+  [[nodiscard]] std::int64_t units_on(std::size_t gpu, std::size_t expert) const {
+    return units_on(gpu, expert, copies(expert));
   }
   [[nodiscard]] std::int64_t share_units(std::size_t expert) const { return share_units(expert, copies(expert)); }
 
@@ -74,7 +93,6 @@ class ReplanSlots {
 
   const ReplanLayer* layer_;
   std::vector<ExpertIndex> expert_of_slot_;
-  std::vector<GpuIndex> gpu_of_slot_;
   std::vector<std::int64_t> gpu_load_;
   std::vector<std::vector<GpuIndex>> holders_;
   /// [experts, gpus]

@@ -54,7 +54,7 @@ void restore_caps(const Instance& instance, const Assignment& within, const Load
 template <class Layer, class Read>
 Assignment search(const Instance& instance, std::vector<Layer>& layers, Read&& assignment, const HeldItems& held,
                   const LoadGoal& caps, std::size_t moves_max, Budget& budget, std::uint64_t seed) {
-  TrafficSearch<Layer> traffic(layers, held, caps, moves_max);
+  TrafficSearch<Layer> traffic(layers, held, instance.slowness, caps, moves_max);
   BudgetSlice first(budget, kDescentShare);
   traffic.descend(first);
   const Assignment descended = assignment();

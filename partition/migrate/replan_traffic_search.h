@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <vector>
 
 #include "partition/model/budget.h"
 #include "partition/model/grid.h"
+#include "partition/model/instance.h"
 #include "partition/model/random.h"
 #include "partition/refine/annealing.h"
 #include "partition/refine/load_goal.h"
@@ -24,12 +26,22 @@ using HeldItems = std::vector<Grid<std::uint8_t>>;
 template <class Layer>
 class TrafficSearch {
  public:
-  TrafficSearch(std::vector<Layer>& layers, const HeldItems& held, const LoadGoal& caps, std::size_t moves_max)
-      : layers_(layers), held_(held), caps_(caps.threshold_units), moves_max_(static_cast<std::int64_t>(moves_max)) {
+  TrafficSearch(std::vector<Layer>& layers, const HeldItems& held, std::span<const double> slowness,
+                const LoadGoal& caps, std::size_t moves_max)
+      : layers_(layers),
+        held_(held),
+        slowness_(slowness),
+        caps_(caps.threshold_units),
+        moves_max_(static_cast<std::int64_t>(moves_max)) {
     for (std::size_t layer = 0; layer < layers.size(); ++layer) {
       const auto load = layers[layer].gpu_load();
+      double speeds = static_cast<double>(load.size());
+      if (!slowness.empty()) {
+        speeds = std::accumulate(slowness.begin(), slowness.end(), 0.0,
+                                 [](double sum, double time) { return sum + 1.0 / time; });
+      }
       const auto total = std::accumulate(load.begin(), load.end(), std::int64_t{0});
-      mean_units_.push_back(std::max(1.0, static_cast<double>(total) / static_cast<double>(load.size())));
+      mean_units_.push_back(std::max(1.0, static_cast<double>(total) / speeds));
       for (std::size_t item = 0; item < layers[layer].items(); ++item)
         moves_ += held[layer](item, layers[layer].gpu_of(item)) != 0 ? 0 : 1;
     }
@@ -104,10 +116,12 @@ class TrafficSearch {
   [[nodiscard]] std::int64_t excess_drop(std::size_t layer, std::size_t i, std::size_t j) const {
     const auto load = layers_[layer].gpu_load();
     const std::int64_t shift = layers_[layer].load_units(i) - layers_[layer].load_units(j);
-    const std::int64_t a = load[layers_[layer].gpu_of(i)];
-    const std::int64_t b = load[layers_[layer].gpu_of(j)];
-    const auto excess = [&](std::int64_t units) { return std::max<std::int64_t>(0, units - caps_[layer]); };
-    return excess(a) + excess(b) - excess(a - shift) - excess(b + shift);
+    const std::size_t a = layers_[layer].gpu_of(i);
+    const std::size_t b = layers_[layer].gpu_of(j);
+    const auto excess = [&](std::int64_t units, std::size_t gpu) {
+      return std::max<std::int64_t>(0, weighed_units(units, slowness_, gpu) - caps_[layer]);
+    };
+    return excess(load[a], a) + excess(load[b], b) - excess(load[a] - shift, a) - excess(load[b] + shift, b);
   }
 
   void swap(std::size_t layer, std::size_t i, std::size_t j) {
@@ -152,8 +166,10 @@ class TrafficSearch {
     const auto ratio = [&](std::int64_t units) {
       return static_cast<float>(static_cast<double>(units) / mean_units_[layer]);
     };
-    const auto price = [&](std::int64_t units) { return prices_.of_load(ratio(units), ratio(caps_[layer])); };
-    const float cost = price(load[a] - shift) + price(load[b] + shift) - price(load[a]) - price(load[b]) +
+    const auto price = [&](std::int64_t units, std::size_t gpu) {
+      return prices_.of_load(ratio(weighed_units(units, slowness_, gpu)), ratio(caps_[layer]));
+    };
+    const float cost = price(load[a] - shift, a) + price(load[b] + shift, b) - price(load[a], a) - price(load[b], b) +
                        static_cast<float>(move_price_ * static_cast<double>(moves) - view.swap_gain(i, j));
     if (cost >= prices_.temperature * metropolis.at(random.next()) || view.swap_duplicates(i, j)) return;
     swap(layer, i, j);
@@ -175,6 +191,7 @@ class TrafficSearch {
 
   std::vector<Layer>& layers_;
   const HeldItems& held_;
+  std::span<const double> slowness_;
   const std::vector<std::int64_t>& caps_;
   std::int64_t moves_max_;
   std::vector<double> mean_units_;

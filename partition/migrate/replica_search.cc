@@ -55,7 +55,7 @@ struct UnevenLoad {
   static constexpr std::uint64_t kFirstLength = 8;
 
   std::span<const std::uint64_t> load_tokens;
-  std::vector<GpuIndex> gpu_of_slot;
+  std::span<const GpuIndex> gpu_of_slot;
   std::size_t gpus;
 
   [[nodiscard]] double value(const ReplanSlots& slots) const {
@@ -180,11 +180,8 @@ Grid<ExpertIndex> balance_replicas(std::span<const ReplanLayer> layers, std::spa
 
 Grid<ExpertIndex> balance_uneven(std::span<const ReplanLayer> layers, const Grid<std::uint64_t>& load_tokens,
                                  const ReplicaSearch& search, BudgetSlice& slice) {
-  std::vector<GpuIndex> gpu_of_slot;
-  for (std::size_t slot = 0; slot < layers.front().running.size(); ++slot)
-    gpu_of_slot.push_back(static_cast<GpuIndex>(slot / layers.front().slots_per_gpu()));
   return search_layers(layers, search, slice, [&](std::size_t layer) {
-    return UnevenLoad{load_tokens[layer], gpu_of_slot, layers[layer].gpus};
+    return UnevenLoad{load_tokens[layer], layers[layer].gpu_of_slot, layers[layer].gpus};
   });
 }
 

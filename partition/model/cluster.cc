@@ -2,11 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <functional>
+#include <utility>
+
 namespace evenkeel {
 namespace {
 
 /// Far above any expert-parallel group in use (the largest published is 320); bounds tables of GPUs x experts.
 constexpr std::size_t kGpusMax = 4096;
+constexpr double kSpeedMax = 1000;
 
 Status validate_link(const Link& link, const char* tier) {
   if (!(link.bandwidth_gb_per_s > 0) || link.bandwidth_gb_per_s > 1e6) {
@@ -20,7 +25,18 @@ Status validate_link(const Link& link, const char* tier) {
   return {};
 }
 
+Status validate_speed(double speed, std::size_t gpu) {
+  if (speed > 0 && speed <= kSpeedMax) return {};
+  return invalid_input(
+      fmt::format("cluster: speed of GPU {} is {}; give a number above 0 and at most {}", gpu, speed, kSpeedMax));
+}
+
 }  // namespace
+
+bool Cluster::is_uniform() const {
+  return std::ranges::adjacent_find(speeds, std::not_equal_to<>()) == speeds.end() &&
+         std::ranges::adjacent_find(slots, std::not_equal_to<>()) == slots.end();
+}
 
 Status Cluster::validate() const {
   if (gpus == 0 || gpus > kGpusMax) {
@@ -32,6 +48,11 @@ Status Cluster::validate() const {
         "cluster: {} GPUs do not divide over {} nodes; give a number of GPUs that is a multiple of the nodes", gpus,
         nodes));
   }
+  for (const auto& [name, given] : {std::pair{"speeds", speeds.size()}, std::pair{"slots", slots.size()}}) {
+    if (given == 0 || given == gpus) continue;
+    return invalid_input(fmt::format("cluster: {} has {} values for {} GPUs; give one for each", name, given, gpus));
+  }
+  for (std::size_t gpu = 0; gpu < speeds.size(); ++gpu) EVENKEEL_TRY_STATUS(validate_speed(speeds[gpu], gpu));
   EVENKEEL_TRY_STATUS(validate_link(intra_node, "intra_node"));
   return validate_link(inter_node, "inter_node");
 }

@@ -2,6 +2,9 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <vector>
 
 #include "partition/model/id.h"
 #include "partition/model/result.h"
@@ -17,7 +20,7 @@ struct Link {
 };
 
 /// The expert-parallel ranks a model is spread over: `gpus` GPUs on `nodes` machines, in order, the same number on
-/// each.
+/// each. GPUs may differ in speed and in slots; one that is lost has none.
 struct Cluster {
   std::size_t gpus = 1;
   std::size_t nodes = 1;
@@ -25,9 +28,19 @@ struct Cluster {
   Link intra_node{450.0, std::chrono::microseconds(3)};
   /// One 400 Gbit/s InfiniBand port a GPU.
   Link inter_node{50.0, std::chrono::microseconds(10)};
+  /// How fast each GPU computes, 1 being what the step-time model's constants are of [gpus]; empty: 1 each.
+  std::vector<double> speeds = {};
+  /// Slots of each GPU in every layer [gpus]; empty: the same on all.
+  std::vector<std::uint32_t> slots = {};
 
   [[nodiscard]] std::size_t gpus_per_node() const { return gpus / nodes; }
   [[nodiscard]] NodeId node_of(GpuId gpu) const { return NodeId(gpu.index() / gpus_per_node()); }
+
+  [[nodiscard]] double speed(GpuId gpu) const { return speeds.empty() ? 1.0 : speeds[gpu.index()]; }
+  /// Whether all GPUs are alike in speed and slots.
+  [[nodiscard]] bool is_uniform() const;
+  /// Slots of a layer over all GPUs, where each GPU's are given; else none.
+  [[nodiscard]] std::size_t slots_in_all() const { return std::accumulate(slots.begin(), slots.end(), std::size_t{0}); }
 
   /// What a byte between GPUs of one node costs relative to a byte between nodes: q of the communication objective.
   [[nodiscard]] double intra_node_cost_ratio() const {

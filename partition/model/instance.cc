@@ -223,6 +223,9 @@ Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& clu
   const Grid<std::uint64_t> load = profile.total_load();
   Instance instance;
   instance.gpus = cluster.gpus;
+  instance.slots_of_gpu =
+      cluster.slots.empty() ? std::vector<std::uint32_t>(cluster.gpus, static_cast<std::uint32_t>(items / cluster.gpus))
+                            : cluster.slots;
   instance.nodes = cluster.nodes;
   instance.experts = experts;
   instance.layer_ids = profile.shape.layer_ids;
@@ -301,18 +304,17 @@ Placement to_placement(const Instance& instance, const Assignment& assignment) {
   Grid<ExpertIndex> map(instance.layers(), instance.items());
   for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
     std::vector<std::size_t> next(instance.gpus);
-    for (std::size_t gpu = 0; gpu < instance.gpus; ++gpu) next[gpu] = gpu * instance.slots_per_gpu();
+    std::exclusive_scan(instance.slots_of_gpu.begin(), instance.slots_of_gpu.end(), next.begin(), std::size_t{0});
     for (std::size_t item = 0; item < instance.items(); ++item) {
       map(layer, next[assignment(layer, item)]++) = instance.expert_of_item(layer, item);
     }
   }
-  auto placement = Placement::create(
-      {.layer_ids = instance.layer_ids,
-       .experts = instance.experts,
-       .nodes = instance.nodes,
-       .slots_of_gpu = std::vector<std::uint32_t>(instance.gpus, static_cast<std::uint32_t>(instance.slots_per_gpu())),
-       .expert_of_slot = std::move(map),
-       .shares = std::nullopt});
+  auto placement = Placement::create({.layer_ids = instance.layer_ids,
+                                      .experts = instance.experts,
+                                      .nodes = instance.nodes,
+                                      .slots_of_gpu = instance.slots_of_gpu,
+                                      .expert_of_slot = std::move(map),
+                                      .shares = std::nullopt});
   EVENKEEL_CHECK(placement, placement.error().message.c_str());
   return *std::move(placement);
 }

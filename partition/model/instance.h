@@ -25,6 +25,11 @@ inline constexpr std::uint64_t kLayerTokensMax = 1'000'000'000'000;
 /// GPU of an item, as bulk tables store it.
 using GpuIndex = std::uint16_t;
 
+/// Load weighed by how long a GPU takes for it, relative to the others [gpus]; all alike where `slowness` is empty.
+[[nodiscard]] inline std::int64_t weighed_units(std::int64_t units, std::span<const double> slowness, std::size_t gpu) {
+  return slowness.empty() ? units : static_cast<std::int64_t>(static_cast<double>(units) * slowness[gpu]);
+}
+
 /// Which GPU each item of each layer is on [layers, items].
 using Assignment = Grid<GpuIndex>;
 
@@ -55,12 +60,17 @@ struct TokenSets {
 inline constexpr ExpertIndex kNoItem = kNoExpert;
 
 /// The placement problem as solvers see it. An item is one copy of an expert; each layer has as many items as slots,
-/// and every GPU takes the same number of each layer's. Replicas split an expert's load and traffic evenly.
+/// and every GPU takes the same number of each layer's, but where `slots_of_gpu` differ (few searches take that: those
+/// of bounded re-planning). Replicas split an expert's load and traffic evenly.
 struct Instance {
   std::size_t gpus = 1;
   std::size_t nodes = 1;
   std::size_t experts = 0;
   std::vector<int> layer_ids;
+  /// Slots of each GPU in every layer, that is, the items it takes [gpus].
+  std::vector<std::uint32_t> slots_of_gpu;
+  /// Time that a unit of load takes on each GPU, relative to one another [gpus]; empty: the same on all.
+  std::vector<double> slowness;
   /// Expert of each item [layers, items]; copies of one expert are neighbours.
   Grid<ExpertIndex> expert_of_item;
   /// [layers, items]

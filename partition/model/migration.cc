@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "partition/model/check.h"
 
@@ -15,13 +16,15 @@ bool hosts(const Placement& placement, LayerId layer, GpuId gpu, ExpertIndex exp
   return std::find(experts.begin(), experts.end(), expert) != experts.end();
 }
 
-GpuId nearest_source(const Placement& placement, LayerId layer, ExpertIndex expert, GpuId to) {
-  const std::size_t gpus_per_node = placement.gpus() / placement.nodes();
+GpuId nearest_source(const Placement& from, const Placement& to, LayerId layer, ExpertIndex expert, GpuId receiver) {
+  const std::size_t gpus_per_node = from.gpus() / from.nodes();
+  const auto rank = [&](GpuId gpu) {
+    return std::tuple(is_lost(from, to, gpu), gpu.index() / gpus_per_node != receiver.index() / gpus_per_node, gpu);
+  };
   std::optional<GpuId> source;
-  for (std::size_t gpu = 0; gpu < placement.gpus(); ++gpu) {
-    if (!hosts(placement, layer, GpuId(gpu), expert)) continue;
-    if (gpu / gpus_per_node == to.index() / gpus_per_node) return GpuId(gpu);
-    if (!source) source = GpuId(gpu);
+  for (std::size_t gpu = 0; gpu < from.gpus(); ++gpu) {
+    if (!hosts(from, layer, GpuId(gpu), expert)) continue;
+    if (!source || rank(GpuId(gpu)) < rank(*source)) source = GpuId(gpu);
   }
   EVENKEEL_CHECK(source, "a placement has a slot for every expert");
   return *source;
@@ -42,7 +45,7 @@ std::vector<std::size_t> kept_order(std::span<const ExpertIndex> from, std::span
   const std::size_t none = to.size();
   std::vector<std::size_t> source(to.size(), none);
   std::vector<bool> is_placed(to.size(), false);
-  for (std::size_t slot = 0; slot < from.size(); ++slot) {
+  for (std::size_t slot = 0; slot < std::min(from.size(), to.size()); ++slot) {
     for (std::size_t old = 0; old < to.size() && source[slot] == none; ++old) {
       if (is_placed[old] || to[old] != from[slot]) continue;
       source[slot] = old;
@@ -60,6 +63,10 @@ std::vector<std::size_t> kept_order(std::span<const ExpertIndex> from, std::span
 
 }  // namespace
 
+bool is_lost(const Placement& from, const Placement& to, GpuId gpu) {
+  return from.fields().slots_of_gpu[gpu.index()] > 0 && to.fields().slots_of_gpu[gpu.index()] == 0;
+}
+
 Result<Migration> migration(const Placement& from, const Placement& to) {
   EVENKEEL_TRY_STATUS(check_same_shape(from, to));
   Migration result;
@@ -73,7 +80,7 @@ Result<Migration> migration(const Placement& from, const Placement& to) {
         if (hosts(from, layer, gpu, *slot)) continue;
         ++moved_slots;
         if (std::find(wanted.begin(), slot, *slot) != slot) continue;
-        result.copies.push_back({layer, ExpertId(*slot), nearest_source(from, layer, *slot, gpu), gpu});
+        result.copies.push_back({layer, ExpertId(*slot), nearest_source(from, to, layer, *slot, gpu), gpu});
       }
     }
   }
@@ -83,12 +90,6 @@ Result<Migration> migration(const Placement& from, const Placement& to) {
 
 Result<Placement> keep_slots(const Placement& from, const Placement& to) {
   EVENKEEL_TRY_STATUS(check_same_shape(from, to));
-  if (from.fields().slots_of_gpu != to.fields().slots_of_gpu) {
-    return invalid_input(
-        fmt::format("migration: GPUs have other numbers of slots ({} a layer against {}); an expert can only keep its "
-                    "slot where these are the same",
-                    from.slots(), to.slots()));
-  }
   Placement::Fields fields = to.fields();
   for (std::size_t l = 0; l < to.layers(); ++l) {
     std::size_t first = 0;

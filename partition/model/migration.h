@@ -13,7 +13,8 @@ namespace evenkeel {
 struct ExpertCopy {
   LayerId layer;
   ExpertId expert;
-  /// A GPU that holds the expert in the old placement: of the same node where there is one, then the lowest number.
+  /// A GPU that holds the expert in the old placement: one that is not lost if there is one, then of the same node,
+  /// then the lowest number. Where it is lost the expert comes from storage.
   GpuId from;
   GpuId to;
   bool operator==(const ExpertCopy&) const = default;
@@ -26,13 +27,16 @@ struct Migration {
   double churn = 0;
 };
 
+/// Whether a GPU has slots in the old placement and none in the new one.
+[[nodiscard]] bool is_lost(const Placement& from, const Placement& to, GpuId gpu);
+
 /// Fails with kInvalidInput where the two placements are not of the same layers, experts and GPUs.
 [[nodiscard]] Result<Migration> migration(const Placement& from, const Placement& to);
 
 /// `to` with the slots of each GPU in another order: an expert that a GPU holds in both placements is in the slot it
 /// has in `from` (engines that load experts into place ask for this), what is new fills the other slots in the order of
-/// `to`. Each GPU's experts and their shares stay the same. Fails with kInvalidInput where migration() would, or where
-/// GPUs have other numbers of slots. Cost: layers x slots x slots of a GPU.
+/// `to`. Each GPU's experts and their shares stay the same. A GPU that has fewer slots than before keeps
+/// those that it has. Fails with kInvalidInput where migration() would. Cost: layers x slots x slots of a GPU.
 [[nodiscard]] Result<Placement> keep_slots(const Placement& from, const Placement& to);
 
 }  // namespace evenkeel

@@ -183,8 +183,11 @@ void balance_loads(const Instance& instance, std::span<const std::int64_t> bound
 
 std::vector<std::int64_t> largest_loads(const Instance& instance, const Assignment& assignment) {
   std::vector<std::int64_t> largest;
-  for (std::size_t layer = 0; layer < instance.layers(); ++layer)
-    largest.push_back(std::ranges::max(gpu_load_units(instance, assignment, layer)));
+  for (std::size_t layer = 0; layer < instance.layers(); ++layer) {
+    auto load = gpu_load_units(instance, assignment, layer);
+    for (std::size_t gpu = 0; gpu < load.size(); ++gpu) load[gpu] = weighed_units(load[gpu], instance.slowness, gpu);
+    largest.push_back(std::ranges::max(load));
+  }
   return largest;
 }
 

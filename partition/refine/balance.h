@@ -17,7 +17,7 @@ namespace evenkeel {
 void balance_loads(const Instance& instance, std::span<const std::int64_t> bound_units, BudgetSlice& slice,
                    std::uint64_t seed, std::size_t threads, Assignment& assignment);
 
-/// Largest GPU load of each layer [layers], in load units.
+/// Largest GPU load of each layer, weighed by slowness [layers], in load units.
 [[nodiscard]] std::vector<std::int64_t> largest_loads(const Instance& instance, const Assignment& assignment);
 
 }  // namespace evenkeel

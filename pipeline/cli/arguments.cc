@@ -22,6 +22,8 @@ namespace {
 /// More than a window a sequence of any recording at hand; each takes a table of loads.
 constexpr std::size_t kWindowsMax = 4096;
 
+bool has_lost(const Cluster& cluster) { return std::ranges::find(cluster.slots, 0U) != cluster.slots.end(); }
+
 }  // namespace
 
 void make_folder(const std::filesystem::path& folder) {
@@ -165,7 +167,12 @@ void SolveArguments::add_to(CLI::App& command) {
               "Routing groups of the model; EPLB packs them to nodes; default: those of --model, or 1");
   add_setting(command, "--slack", options.load_slack_ratio, "Largest accepted load above the best found, as a ratio")
       ->capture_default_str();
-  add_setting(command, "--time", time, "Solver time of each strategy: 500ms, 10s, 2m")->capture_default_str();
+  add_setting(command, "--time", time,
+              "Solver time of each strategy: 500ms, 10s, 2m; default: 10s, and 1s where GPUs are lost");
+  add_setting(command, "--balance", balance,
+              "What of each GPU is evened out: load in tokens, or the modelled time of a step of --batch-tokens, "
+              "touched experts included; default: time where the cluster's speeds differ, else load")
+      ->check(CLI::IsMember({"load", "time"}));
   add_setting(command, "--work", options.work_units,
               "Budget in work units instead of --time; equal runs give equal placements");
   add_setting(command, "--seed", options.seed, "Seed of everything random")->capture_default_str();
@@ -192,12 +199,22 @@ std::size_t SolveArguments::groups_of(const std::optional<ModelSpec>& model) con
   return groups.value_or(model ? model->routing_groups : options.groups);
 }
 
-PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model, Comm comm) const {
+std::chrono::duration<double> SolveArguments::time_for(const Cluster& cluster) const {
+  return value_or_exit(parse_duration(time.value_or(has_lost(cluster) ? "1s" : "10s")));
+}
+
+PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model, Comm comm, const Cluster& cluster,
+                                  std::size_t experts) const {
   const auto is_left_out = [&](const char* stage) { return std::ranges::find(without, stage) != without.end(); };
   PlaceOptions result = options;
   result.strategy = strategy;
   result.groups = groups_of(model.spec);
-  result.time = value_or_exit(parse_duration(time));
+  result.time = time_for(cluster);
+  const bool has_speeds = std::ranges::adjacent_find(cluster.speeds, std::not_equal_to<>()) != cluster.speeds.end();
+  if (balance ? *balance == "time" : has_speeds) result.time_model = model.step_time();
+  // The slots that a cluster gives are the measure; place() says where they are too few, or contradict --redundant.
+  const bool is_given = result.redundant > 0 && !has_lost(cluster);
+  if (!is_given && cluster.slots_in_all() > experts) result.redundant = cluster.slots_in_all() - experts;
   result.split = split == "uneven" ? ReplicaSplit::kUneven : ReplicaSplit::kEven;
   result.objective = {comm, value_or_exit(parse_objective(objective))};
   result.robust = value_or_exit(parse_robust(robust.value_or("mean")));
@@ -222,6 +239,10 @@ void FromArguments::add_to(CLI::App& command) {
   add_setting(command, "--max-bytes", bytes_max,
               "Most bytes of experts that may move between GPUs, such as 44e9; needs --from")
       ->check(CLI::NonNegativeNumber);
+  add_setting(command, "--lost", lost,
+              "GPUs that are lost, with commas: what was on them goes to the slots of replicas on the others, by the "
+              "fewest moves and those of --max-moves or --max-bytes beyond them; strategy evenkeel")
+      ->delimiter(',');
 }
 
 std::optional<Replan> FromArguments::read(const RoutingProfile& profile, const Cluster& cluster,
@@ -248,7 +269,24 @@ std::optional<Replan> FromArguments::read(const RoutingProfile& profile, const C
     const double experts = std::floor(*bytes_max / model.expert_bytes * (1 + kRounding));
     replan.moves_max = static_cast<std::size_t>(std::min(experts, slots));
   }
+  if (!lost.empty() && !has_budget()) replan.moves_max = 0;
   return replan;
+}
+
+Cluster FromArguments::without_lost(Cluster cluster, const std::optional<Replan>& replan, std::size_t experts,
+                                    std::size_t redundant) const {
+  if (lost.empty()) return cluster;
+  if (cluster.slots.empty() && replan) cluster.slots = replan->running.fields().slots_of_gpu;
+  if (cluster.slots.empty())
+    cluster.slots.assign(cluster.gpus, value_or_exit(equal_slots_per_gpu(experts, redundant, cluster.gpus)));
+  for (const std::size_t gpu : lost) {
+    if (gpu >= cluster.gpus) {
+      throw CommandError{{ErrorCode::kInvalidInput,
+                          fmt::format("--lost names GPU {}; give GPUs from 0 to {}", gpu, cluster.gpus - 1)}};
+    }
+    cluster.slots[gpu] = 0;
+  }
+  return cluster;
 }
 
 void check_robust(const SolveArguments& solve, const FromArguments& from) {
@@ -339,7 +377,7 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   json["survive"] = solve->options.survive;
   json["groups"] = solve->groups_of(model.spec);
   json["slack"] = solve->options.load_slack_ratio;
-  json["time_seconds"] = value_or_exit(parse_duration(solve->time)).count();
+  json["time_seconds"] = solve->time_for(cluster).count();
   if (solve->options.work_units) json["work"] = *solve->options.work_units;
   json["seed"] = solve->options.seed;
   json["objective"] = solve->objective;

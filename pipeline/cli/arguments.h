@@ -106,7 +106,10 @@ struct SolveArguments {
   PlaceOptions options;
   /// Absent: those of the model, or 1.
   std::optional<std::size_t> groups;
-  std::string time = "10s";
+  /// Absent: 10 s, and 1 s where GPUs are lost.
+  std::optional<std::string> time;
+  /// Absent: time where speeds differ, else load.
+  std::optional<std::string> balance;
   std::string objective = "lexicographic";
   std::string split = "even";
   std::vector<std::string> without;
@@ -115,22 +118,31 @@ struct SolveArguments {
   std::optional<std::string> robust;
 
   void add_to(CLI::App& command);
+  [[nodiscard]] std::chrono::duration<double> time_for(const Cluster& cluster) const;
   [[nodiscard]] std::size_t groups_of(const std::optional<ModelSpec>& model) const;
-  /// The options with a strategy, the model's groups and a way to count communication.
-  [[nodiscard]] PlaceOptions with(Strategy strategy, const ModelArguments& model, Comm comm) const;
+  /// The options with a strategy, the model's groups and a way to count communication, for a cluster that may give the
+  /// slots.
+  [[nodiscard]] PlaceOptions with(Strategy strategy, const ModelArguments& model, Comm comm, const Cluster& cluster,
+                                  std::size_t experts) const;
 };
 
-/// --from, and how much of it may move.
+/// --from, how much of it may move, and which GPUs are lost.
 struct FromArguments {
   std::optional<std::filesystem::path> file;
   std::optional<double> moves_ratio_max;
   std::optional<double> bytes_max;
+  std::vector<std::size_t> lost;
 
   void add_to(CLI::App& command);
   [[nodiscard]] bool has_budget() const { return moves_ratio_max || bytes_max; }
   /// The running placement for a model and cluster, with its budget of moves on this traffic; absent without --from.
+  /// Where GPUs are lost, no moves beyond those that this needs are allowed by default.
   [[nodiscard]] std::optional<Replan> read(const RoutingProfile& profile, const Cluster& cluster,
                                            const StepTimeModel& model) const;
+  /// The cluster without slots on the lost GPUs; the others have those that the cluster gives them, or that they have
+  /// in the running placement, or equally many.
+  [[nodiscard]] Cluster without_lost(Cluster cluster, const std::optional<Replan>& replan, std::size_t experts,
+                                     std::size_t redundant) const;
 };
 
 /// Throws a CommandError where --robust is asked for together with a budget of moves, which does not look at windows.

@@ -60,7 +60,7 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
                Progress& progress) {
   const std::string name(strategy_name(strategy));
   const Comm comm = arguments.model.comm();
-  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm);
+  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, traffic.fit.shape.experts);
   options.replan = traffic.replan;
   auto solution = place(traffic.fit, cluster, options,
                         [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); });
@@ -93,19 +93,24 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
 void run(const CompareArguments& arguments) {
   const std::vector<Strategy> strategies = parse_strategies(arguments.strategies);
   check_robust(arguments.solve, arguments.from);
-  const Cluster cluster = arguments.cluster.read();
+  const Cluster whole_cluster = arguments.cluster.read();
   Progress progress;
   const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
   const Split split = value_or_exit(hold_out(trace, arguments.holdout, arguments.holdout_seed));
   // Infeasible for every strategy alike, so said before any solves.
-  static_cast<void>(
-      value_or_exit(equal_slots_per_gpu(trace.shape.experts, arguments.solve.options.redundant, cluster.gpus)));
+  const std::size_t experts = trace.shape.experts;
+  if (whole_cluster.slots.empty()) {
+    static_cast<void>(
+        value_or_exit(equal_slots_per_gpu(experts, arguments.solve.options.redundant, whole_cluster.gpus)));
+  }
   if (arguments.out_dir) {
     make_folder(*arguments.out_dir);
     write_split(*arguments.out_dir, split);
   }
   Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows), std::nullopt, std::nullopt};
-  traffic.replan = arguments.from.read(traffic.fit, cluster, arguments.model.step_time());
+  traffic.replan = arguments.from.read(traffic.fit, whole_cluster, arguments.model.step_time());
+  const Cluster cluster =
+      arguments.from.without_lost(whole_cluster, traffic.replan, experts, arguments.solve.options.redundant);
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
   for (const Strategy strategy : strategies) rows.push_back(score(strategy, traffic, cluster, arguments, progress));

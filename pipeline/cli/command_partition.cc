@@ -41,15 +41,19 @@ void run(const PartitionArguments& arguments) {
   const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
   check_budget(strategy, arguments.from);
   check_robust(arguments.solve, arguments.from);
-  const Cluster cluster = arguments.cluster.read();
+  const Cluster whole_cluster = arguments.cluster.read();
   Progress progress;
   const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
   const RoutingProfile profile = profile_of(trace, arguments.solve.windows);
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
-  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm);
-  options.replan = arguments.from.read(profile, cluster, arguments.model.step_time());
+  const std::size_t experts = profile.shape.experts;
+  auto replan = arguments.from.read(profile, whole_cluster, arguments.model.step_time());
+  const Cluster cluster =
+      arguments.from.without_lost(whole_cluster, replan, experts, arguments.solve.options.redundant);
+  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, experts);
+  options.replan = std::move(replan);
   const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
   }));

@@ -45,7 +45,9 @@ ordered_json certificate_json(const std::optional<Certificate>& certificate) {
           {"bound", or_null(certificate->bound)},
           {"gap", or_null(certificate->gap)},
           {"load_bound", certificate->load_bound},
-          {"z_star", certificate->z_star}};
+          {"z_star", certificate->z_star},
+          {"step_time_bound_seconds",
+           certificate->step_time_bound ? ordered_json(certificate->step_time_bound->count()) : ordered_json(nullptr)}};
 }
 
 ordered_json blocks_json(const BlockReport& blocks) {
@@ -58,6 +60,7 @@ ordered_json blocks_json(const BlockReport& blocks) {
 
 ordered_json replan_json(const ReplanReport& replan) {
   return {{"moves", replan.moves},
+          {"moves_forced", replan.moves_forced},
           {"moves_max", or_null(replan.moves_max)},
           {"imbalance_before", replan.imbalance_before},
           {"imbalance_after", replan.imbalance_after}};
@@ -142,8 +145,9 @@ ordered_json scores_json(ordered_json options, std::size_t fit_sequences, std::s
 
 std::string replan_text(const ReplanReport& report, const Placement& placement) {
   const auto slots = static_cast<double>(placement.layers() * placement.slots());
-  return fmt::format("moves: imbalance {:.4f} -> {:.4f} for {} slots that change{} ({:.2f} % of all)",
+  return fmt::format("moves: imbalance {:.4f} -> {:.4f} for {} slots that change{}{} ({:.2f} % of all)",
                      report.imbalance_before, report.imbalance_after, report.moves,
+                     report.moves_forced > 0 ? fmt::format(", {} needed", report.moves_forced) : "",
                      report.moves_max ? fmt::format(", {} allowed", *report.moves_max) : "",
                      100 * static_cast<double>(report.moves) / slots);
 }

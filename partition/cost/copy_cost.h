@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "partition/cost/step_time.h"
+#include "partition/model/grid.h"
+#include "partition/model/routing_profile.h"
+
+namespace evenkeel {
+
+/// What one copy of each expert of a layer brings a GPU of speed 1, where the expert has 1, 2, ... `copies_max` copies
+/// and an even split [layers] of [experts, copies_max]: its load in load units, or with a time model its modelled time
+/// in femtoseconds, c x tokens and a where it is touched. Zeros for a layer without load.
+[[nodiscard]] std::vector<Grid<std::int64_t>> copy_costs(const RoutingProfile& profile, std::size_t copies_max,
+                                                         const std::optional<StepTimeModel>& time_model);
+
+/// Units of copy_costs() in a second.
+inline constexpr double kCostUnitsPerSecond = 1e15;
+
+/// Lower bound of the largest cost / speed of a GPU in a layer, with so many slots on each GPU [gpus]; GPUs without
+/// slots count for nothing. The largest of: all cost over all speeds; the costliest copy of the most replicated way on
+/// the fastest GPU; and with one copy of each expert, for the slowest GPUs together the least that their slots hold,
+/// and for m = 1, 2, ...: the m costliest on some k GPUs. Pure; experts x GPUs after a sort.
+[[nodiscard]] double unequal_bound(const Grid<std::int64_t>& copy_cost, std::span<const std::uint32_t> slots,
+                                   std::span<const double> speeds);
+
+}  // namespace evenkeel
