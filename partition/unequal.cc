@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "partition/cost/copy_cost.h"
+#include "partition/cost/unequal_bound.h"
 #include "partition/cost/verify.h"
 #include "partition/migrate/first_slots.h"
 #include "partition/migrate/replan_loads.h"
@@ -15,6 +16,7 @@
 #include "partition/migrate/replica_search.h"
 #include "partition/migrate/spread_nodes.h"
 #include "partition/model/migration.h"
+#include "partition/model/parallel.h"
 #include "partition/replan.h"
 #include "partition/rows.h"
 
@@ -53,6 +55,7 @@ class UnequalPlacing {
     cluster_.slots = std::move(slots);
     for (std::size_t gpu = 0; gpu < cluster.gpus; ++gpu) speeds_.push_back(cluster.speed(GpuId(gpu)));
     set_layers();
+    set_bounds();
   }
 
   Result<Solution> solve() {
@@ -95,7 +98,6 @@ class UnequalPlacing {
       for (const double speed : speeds_) layer.slowness.push_back(1.0 / speed);
       layer.copy_units = std::move(costs[row]);
       for (std::size_t expert = 0; expert < experts; ++expert) layer.load_units.push_back(layer.copy_units(expert, 0));
-      bounds_.push_back(unequal_bound(layer.copy_units, cluster_.slots, speeds_));
       if (options_.replan) {
         layer.held = held_in(options_.replan->running, LayerId(row));
       }
@@ -106,6 +108,16 @@ class UnequalPlacing {
         layer.running = pack_slots(layer, options_.survive + 1);
       }
     }
+  }
+
+  void set_bounds() {
+    // It takes a second for 58 layers of 256 experts with 32 replicas.
+    constexpr std::chrono::seconds kTimeWithDual(4);
+    const bool with_dual = options_.work_units || options_.time >= kTimeWithDual;
+    bounds_.resize(layers_.size());
+    for_each_item(layers_.size(), options_.threads, [&](std::size_t row) {
+      bounds_[row] = unequal_bound(layers_[row].copy_units, cluster_.slots, speeds_, with_dual);
+    });
   }
 
   [[nodiscard]] std::vector<std::int64_t> bound_units() const {

@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <vector>
 
 #include "partition/cost/step_time.h"
@@ -20,12 +19,5 @@ namespace evenkeel {
 
 /// Units of copy_costs() in a second.
 inline constexpr double kCostUnitsPerSecond = 1e15;
-
-/// Lower bound of the largest cost / speed of a GPU in a layer, with so many slots on each GPU [gpus]; GPUs without
-/// slots count for nothing. The largest of: all cost over all speeds; the costliest copy of the most replicated way on
-/// the fastest GPU; and with one copy of each expert, for the slowest GPUs together the least that their slots hold,
-/// and for m = 1, 2, ...: the m costliest on some k GPUs. Pure; experts x GPUs after a sort.
-[[nodiscard]] double unequal_bound(const Grid<std::int64_t>& copy_cost, std::span<const std::uint32_t> slots,
-                                   std::span<const double> speeds);
 
 }  // namespace evenkeel

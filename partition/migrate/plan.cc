@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <optional>
 #include <utility>
 
 #include "partition/model/check.h"
@@ -22,9 +23,10 @@ Status validate(const Placement& from, const Placement& to, const Cluster& clust
   for (std::size_t gpu = 0; gpu < from.gpus(); ++gpu) {
     const std::uint32_t before = from.fields().slots_of_gpu[gpu];
     const std::uint32_t after = to.fields().slots_of_gpu[gpu];
-    if (before == after) continue;
+    if (before == after || is_lost(from, to, GpuId(gpu))) continue;
     return invalid_input(
-        fmt::format("migration: GPU {} has {} slots a layer before and {} after; give two placements with equal slots",
+        fmt::format("migration: GPU {} has {} slots a layer before and {} after; give placements in which it has the "
+                    "same, or none after where it is lost",
                     gpu, before, after));
   }
   return {};
@@ -65,6 +67,44 @@ Placement with_shares(const Placement& placement, const Placement& to) {
   return create_or_stop(std::move(fields));
 }
 
+/// What a layer's lost GPU is taken to hold before and after: the experts that nobody else holds, for which storage
+/// stands in. Where there are none, one that stays on some GPU, so that no change depends on it.
+std::vector<ExpertIndex> stored_experts(const Placement& from, const Placement& to, LayerId layer, GpuId lost) {
+  std::vector<bool> is_reachable(from.experts(), false);
+  std::optional<ExpertIndex> staying;
+  for (std::size_t gpu = 0; gpu < from.gpus(); ++gpu) {
+    const auto after = to.hosted(layer, GpuId(gpu));
+    if (is_lost(from, to, GpuId(gpu))) continue;
+    for (const ExpertIndex expert : from.hosted(layer, GpuId(gpu))) {
+      is_reachable[expert] = true;
+      if (!staying && std::ranges::find(after, expert) != after.end()) staying = expert;
+    }
+  }
+  std::vector<ExpertIndex> stored;
+  for (const ExpertIndex expert : from.hosted(layer, lost)) {
+    if (!is_reachable[expert]) stored.push_back(expert);
+  }
+  if (stored.empty()) stored.push_back(staying.value_or(from.hosted(layer, lost).front()));
+  return stored;
+}
+
+/// One of the two placements, with experts in storage on the lost GPUs, where nothing changes.
+Placement with_storage(const Placement& from, const Placement& to, const Placement& of) {
+  Placement::Fields fields = evenly_split(from);
+  for (std::size_t layer = 0; layer < from.layers(); ++layer) {
+    auto slot = fields.expert_of_slot[layer].begin();
+    for (std::size_t gpu = 0; gpu < from.gpus(); ++gpu) {
+      if (!is_lost(from, to, GpuId(gpu))) {
+        slot = std::ranges::copy(of.hosted(LayerId(layer), GpuId(gpu)), slot).out;
+        continue;
+      }
+      const auto stored = stored_experts(from, to, LayerId(layer), GpuId(gpu));
+      for (std::size_t i = 0; i < from.fields().slots_of_gpu[gpu]; ++i) *slot++ = stored[i % stored.size()];
+    }
+  }
+  return create_or_stop(std::move(fields));
+}
+
 std::vector<EpochChanges> chain(const Placement& from, const Placement& to, std::size_t spare) {
   std::vector<ChangeClass> classes;
   for (std::size_t layer = 0; layer < from.layers(); ++layer) {
@@ -95,8 +135,13 @@ Result<MigrationPlan> plan_migration(const Placement& from, const Placement& to,
   EVENKEEL_TRY_STATUS(validate(from, to, cluster));
   MigrationPlan plan;
   plan.churn = moved.churn;
+  std::vector<bool> lost(from.gpus());
+  for (std::size_t gpu = 0; gpu < lost.size(); ++gpu) lost[gpu] = is_lost(from, to, GpuId(gpu));
+  plan.has_lost = std::ranges::find(lost, true) != lost.end();
   // One is enough to find out whether anything changes at all.
-  std::vector<EpochChanges> epochs = chain(from, to, std::max<std::size_t>(options.spare, 1));
+  const std::size_t spare = std::max<std::size_t>(options.spare, 1);
+  std::vector<EpochChanges> epochs =
+      plan.has_lost ? chain(with_storage(from, to, from), with_storage(from, to, to), spare) : chain(from, to, spare);
   if (options.spare == 0 && !epochs.empty()) {
     return infeasible(
         fmt::format("migration: {} experts move but there are 0 spare buffers a GPU to load them into; give 1 or more",
@@ -104,12 +149,13 @@ Result<MigrationPlan> plan_migration(const Placement& from, const Placement& to,
   }
   Placement before = from;
   for (EpochChanges& changes : epochs) {
-    Transfers transfers = plan_transfers(before, changes, cluster, options.expert_bytes);
+    Transfers transfers = plan_transfers(before, changes, cluster, lost, options.expert_bytes);
     before = after_changes(before, changes);
     plan.moves += transfers.copies.size();
     plan.rounds += transfers.rounds;
     plan.intra_node_bytes += transfers.intra_node_bytes;
     plan.inter_node_bytes += transfers.inter_node_bytes;
+    plan.storage_bytes += transfers.storage_bytes;
     plan.time += transfers.time;
     plan.epochs.push_back({std::move(changes), std::move(transfers)});
   }
@@ -121,7 +167,14 @@ std::vector<Placement> epoch_placements(const MigrationPlan& plan, const Placeme
   for (const MigrationEpoch& epoch : plan.epochs) {
     placements.push_back(after_changes(placements.empty() ? from : placements.back(), epoch.changes));
   }
-  if (!placements.empty() && to.fields().shares) placements.back() = with_shares(placements.back(), to);
+  if (placements.empty()) return placements;
+  if (plan.has_lost) {
+    auto last = keep_slots(placements.back(), to);
+    EVENKEEL_CHECK(last, "placements of a plan are of one shape");
+    placements.back() = *std::move(last);
+  } else if (to.fields().shares) {
+    placements.back() = with_shares(placements.back(), to);
+  }
   return placements;
 }
 

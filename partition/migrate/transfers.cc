@@ -13,9 +13,10 @@ namespace {
 
 /// The GPU to copy from; absent where `to` holds the expert itself.
 std::optional<GpuId> source(const Placement& before, const SlotChange& change, const Cluster& cluster,
-                            const std::vector<std::size_t>& sent) {
+                            const std::vector<bool>& lost, const std::vector<std::size_t>& sent) {
   const auto rank = [&](GpuId gpu) {
-    return std::tuple(cluster.node_of(gpu) != cluster.node_of(change.gpu), sent[gpu.index()], gpu);
+    return std::tuple(bool{lost[gpu.index()]}, cluster.node_of(gpu) != cluster.node_of(change.gpu), sent[gpu.index()],
+                      gpu);
   };
   std::optional<GpuId> best;
   const auto row = before.row(change.layer);
@@ -30,7 +31,7 @@ std::optional<GpuId> source(const Placement& before, const SlotChange& change, c
 }
 
 std::vector<ScheduledCopy> choose_sources(const Placement& before, std::span<const SlotChange> changes,
-                                          const Cluster& cluster) {
+                                          const Cluster& cluster, const std::vector<bool>& lost) {
   std::vector<ScheduledCopy> copies;
   std::vector<std::size_t> sent(before.gpus());
   for (std::size_t i = 0; i < changes.size(); ++i) {
@@ -38,10 +39,10 @@ std::vector<ScheduledCopy> choose_sources(const Placement& before, std::span<con
     const bool is_second_slot = i > 0 && changes[i - 1].layer == change.layer && changes[i - 1].gpu == change.gpu &&
                                 changes[i - 1].added == change.added;
     if (is_second_slot) continue;
-    const auto from = source(before, change, cluster, sent);
+    const auto from = source(before, change, cluster, lost, sent);
     if (!from) continue;
     ++sent[from->index()];
-    copies.push_back({{change.layer, change.added, *from, change.gpu}, 0});
+    copies.push_back({{change.layer, change.added, *from, change.gpu}, lost[from->index()], 0});
   }
   return copies;
 }
@@ -53,25 +54,30 @@ void choose_rounds(std::vector<ScheduledCopy>& copies, const Cluster& cluster, s
   std::ranges::stable_partition(
       order, [&](std::size_t i) { return cluster.node_of(copies[i].copy.from) != cluster.node_of(copies[i].copy.to); });
   std::vector<BipartiteEdge> edges;
+  std::size_t senders = gpus;
   for (const std::size_t i : order) {
     const ExpertCopy& copy = copies[i].copy;
-    edges.push_back({static_cast<std::uint32_t>(copy.from.index()), static_cast<std::uint32_t>(copy.to.index())});
+    const std::size_t sender = copies[i].is_from_storage ? senders++ : copy.from.index();
+    edges.push_back({static_cast<std::uint32_t>(sender), static_cast<std::uint32_t>(copy.to.index())});
   }
-  const std::vector<std::uint32_t> rounds = edge_colours(edges, gpus);
+  const std::vector<std::uint32_t> rounds = edge_colours(edges, senders);
   for (std::size_t i = 0; i < order.size(); ++i) copies[order[i]].round = rounds[i];
 }
 
 }  // namespace
 
 Transfers plan_transfers(const Placement& before, std::span<const SlotChange> changes, const Cluster& cluster,
-                         double expert_bytes) {
+                         const std::vector<bool>& lost, double expert_bytes) {
   Transfers result;
-  result.copies = choose_sources(before, changes, cluster);
+  result.copies = choose_sources(before, changes, cluster, lost);
   choose_rounds(result.copies, cluster, before.gpus());
   std::vector<std::chrono::duration<double>> slowest;
-  for (const auto& [copy, round] : result.copies) {
-    const bool is_intra = cluster.node_of(copy.from) == cluster.node_of(copy.to);
-    (is_intra ? result.intra_node_bytes : result.inter_node_bytes) += expert_bytes;
+  for (const auto& [copy, is_from_storage, round] : result.copies) {
+    const bool is_intra = !is_from_storage && cluster.node_of(copy.from) == cluster.node_of(copy.to);
+    double& bytes = is_from_storage ? result.storage_bytes
+                    : is_intra      ? result.intra_node_bytes
+                                    : result.inter_node_bytes;
+    bytes += expert_bytes;
     const Link& link = is_intra ? cluster.intra_node : cluster.inter_node;
     const std::chrono::duration<double> time =
         std::chrono::duration<double>(expert_bytes / (link.bandwidth_gb_per_s * 1e9)) + link.latency;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -48,6 +49,10 @@ ModelShape shape_of(const PlanArguments& arguments, const Cluster& cluster) {
   return {{layers.begin(), layers.end()}, file.placement.experts(), file.hidden_layers};
 }
 
+double expert_bytes_of(const PlanArguments& arguments) {
+  return arguments.expert_bytes.value_or(arguments.model.step_time().expert_bytes);
+}
+
 std::chrono::duration<double> step_time_of(const PlanArguments& arguments, const RoutingProfile& profile,
                                            const std::filesystem::path& path, const Placement& placement,
                                            const Cluster& cluster) {
@@ -60,6 +65,12 @@ PlanVerdict verdict_of(const PlanArguments& arguments, const std::optional<Routi
                        const Placement& from, const Placement& to, const Cluster& cluster, const MigrationPlan& plan) {
   PlanVerdict verdict;
   verdict.stall = arguments.stall_ratio * plan.time;
+  if (plan.has_lost) {
+    verdict.is_adopt = true;
+    verdict.reason = fmt::format("GPUs are lost, and {} experts that only they held come from storage",
+                                 std::llround(plan.storage_bytes / expert_bytes_of(arguments)));
+    return verdict;
+  }
   if (!profile) {
     verdict.reason = "whether it pays needs traffic to measure the step time on; give a trace";
     return verdict;
@@ -96,7 +107,7 @@ void run(const PlanArguments& arguments) {
   const Placement to = value_or_exit(read_placement(arguments.to, shape, cluster.gpus, cluster.nodes));
   progress.show("planning");
   PlanOptions options = arguments.options;
-  options.expert_bytes = arguments.expert_bytes.value_or(arguments.model.step_time().expert_bytes);
+  options.expert_bytes = expert_bytes_of(arguments);
   const MigrationPlan plan = value_or_exit(plan_migration(from, to, cluster, options));
   const PlanVerdict verdict = verdict_of(arguments, profile, from, to, cluster, plan);
   if (arguments.out_dir) write_epochs(*arguments.out_dir, epoch_placements(plan, from, to), shape);

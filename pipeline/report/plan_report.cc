@@ -15,10 +15,10 @@ ordered_json seconds_or_null(const std::optional<std::chrono::duration<double>>&
 
 ordered_json epoch_json(const MigrationEpoch& epoch, std::span<const int> layer_ids) {
   ordered_json copies = ordered_json::array();
-  for (const auto& [copy, round] : epoch.transfers.copies) {
+  for (const auto& [copy, is_from_storage, round] : epoch.transfers.copies) {
     copies.push_back({{"layer", layer_ids[copy.layer.index()]},
                       {"expert", copy.expert.index()},
-                      {"from", copy.from.index()},
+                      {"from", is_from_storage ? ordered_json(nullptr) : ordered_json(copy.from.index())},
                       {"to", copy.to.index()},
                       {"round", round}});
   }
@@ -26,16 +26,18 @@ ordered_json epoch_json(const MigrationEpoch& epoch, std::span<const int> layer_
           {"rounds", epoch.transfers.rounds},
           {"bytes_intra", epoch.transfers.intra_node_bytes},
           {"bytes_inter", epoch.transfers.inter_node_bytes},
+          {"bytes_storage", epoch.transfers.storage_bytes},
           {"seconds", epoch.transfers.time.count()}};
 }
 
 std::vector<std::string> cells(std::string name, std::size_t copies, std::size_t rounds, double intra, double inter,
-                               std::chrono::duration<double> time) {
+                               double storage, std::chrono::duration<double> time) {
   return {std::move(name),
           fmt::format("{}", copies),
           fmt::format("{}", rounds),
           fmt::format("{:.1f}", intra * 1e-6),
           fmt::format("{:.1f}", inter * 1e-6),
+          fmt::format("{:.1f}", storage * 1e-6),
           fmt::format("{:.3f}", time.count() * 1e3)};
 }
 
@@ -48,9 +50,10 @@ ordered_json plan_json(const MigrationPlan& plan, const PlanVerdict& verdict, st
           {"epochs", std::move(epochs)},
           {"moves", plan.moves},
           {"churn", plan.churn},
-          {"moved_bytes", plan.intra_node_bytes + plan.inter_node_bytes},
+          {"moved_bytes", plan.intra_node_bytes + plan.inter_node_bytes + plan.storage_bytes},
           {"bytes_intra", plan.intra_node_bytes},
           {"bytes_inter", plan.inter_node_bytes},
+          {"bytes_storage", plan.storage_bytes},
           {"rounds", plan.rounds},
           {"seconds", plan.time.count()},
           {"stall_seconds", verdict.stall.count()},
@@ -61,13 +64,14 @@ ordered_json plan_json(const MigrationPlan& plan, const PlanVerdict& verdict, st
 }
 
 std::string plan_table(const MigrationPlan& plan, const PlanVerdict& verdict) {
-  Table table({"epoch", "copies", "rounds", "MB in nodes", "MB between nodes", "ms"});
+  Table table({"epoch", "copies", "rounds", "MB in nodes", "MB between nodes", "MB from storage", "ms"});
   for (std::size_t i = 0; i < plan.epochs.size(); ++i) {
     const Transfers& transfers = plan.epochs[i].transfers;
     table.add(cells(fmt::format("{}", i + 1), transfers.copies.size(), transfers.rounds, transfers.intra_node_bytes,
-                    transfers.inter_node_bytes, transfers.time));
+                    transfers.inter_node_bytes, transfers.storage_bytes, transfers.time));
   }
-  table.add(cells("all", plan.moves, plan.rounds, plan.intra_node_bytes, plan.inter_node_bytes, plan.time));
+  table.add(cells("all", plan.moves, plan.rounds, plan.intra_node_bytes, plan.inter_node_bytes, plan.storage_bytes,
+                  plan.time));
   const std::string stall = fmt::format("{:.2f} % of the slots get another expert; serving stalls for {:.3f} ms\n",
                                         plan.churn * 100, verdict.stall.count() * 1e3);
   const char* const word = !verdict.is_adopt ? "no verdict" : *verdict.is_adopt ? "adopt" : "keep";

@@ -133,10 +133,11 @@ TEST(Transfers, come_from_the_nearest_holder_that_sent_least) {
                                         {LayerId(0), GpuId(4), ExpertId(2), ExpertId(0)},
                                         {LayerId(1), GpuId(2), ExpertId(1), ExpertId(0)},
                                         {LayerId(2), GpuId(4), ExpertId(3), ExpertId(0)}};
-  const Transfers transfers = plan_transfers(before, changes, cluster_of(before), 1e9);
+  const Transfers transfers =
+      plan_transfers(before, changes, cluster_of(before), std::vector<bool>(before.gpus()), 1e9);
   ASSERT_EQ(transfers.copies.size(), 4U);
   std::vector<GpuId> sources;
-  for (const auto& [copy, round] : transfers.copies) sources.push_back(copy.from);
+  for (const ScheduledCopy& scheduled : transfers.copies) sources.push_back(scheduled.copy.from);
   EXPECT_EQ(sources, (std::vector{GpuId(0), GpuId(3), GpuId(1), GpuId(0)}));
   EXPECT_EQ(transfers.rounds, 2U);
   EXPECT_DOUBLE_EQ(transfers.intra_node_bytes, 3e9);

@@ -127,9 +127,14 @@ TEST(KeepSlots, moves_shares_with_their_experts) {
   EXPECT_DOUBLE_EQ(kept->share(LayerId(0), SlotId(3)), 0.75);
 }
 
-TEST(KeepSlots, refuses_other_models_and_other_numbers_of_slots) {
+TEST(KeepSlots, refuses_other_models) {
   EXPECT_FALSE(keep_slots(two_gpus(4, {0, 1, 2, 3}), two_gpus(3, {0, 1, 2, 0})));
-  EXPECT_FALSE(keep_slots(two_gpus(4, {0, 1, 2, 3}), two_gpus(4, {0, 1, 2, 3, 0, 1})));
+}
+
+TEST(KeepSlots, keeps_what_it_can_where_gpus_get_other_numbers_of_slots) {
+  const auto kept = keep_slots(two_gpus(4, {0, 1, 2, 3}), two_gpus(4, {2, 1, 0, 0, 3, 2}));
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->fields().expert_of_slot, two_gpus(4, {0, 1, 2, 2, 3, 0}).fields().expert_of_slot);
 }
 
 }  // namespace

@@ -382,7 +382,13 @@ TEST(Replan, refuses_a_placement_of_another_shape) {
 
 TEST(Replan, shares_moves_out_over_layers_exactly) {
   // Layer 0 gains 5 for two moves, layer 1 gains 3 for one and 4 for three.
-  const ReplanLayer layer{2, {10, 0, 0, 0}, {0, 1, 2, 3}};
+  const ReplanLayer layer{.gpus = 2,
+                          .gpu_of_slot = {0, 0, 1, 1},
+                          .load_units = {10, 0, 0, 0},
+                          .copy_units = {},
+                          .slowness = {},
+                          .running = {0, 1, 2, 3},
+                          .held = {}};
   const auto frontier = [&](const std::vector<std::pair<std::size_t, std::int64_t>>& points) {
     ReplanFrontier result(8);
     for (const auto& [moves, largest] : points) result.offer({moves, largest, layer.running});
