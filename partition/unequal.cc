@@ -105,9 +105,17 @@ class UnequalPlacing {
         layer.running = fill_slots(layer, options_.replan->running, LayerId(row));
         moves_forced_ += ReplanSlots(layer, layer.running).moves();
       } else {
-        layer.running = pack_slots(layer, options_.survive + 1);
+        layer.running = pack_slots(layer, options_.survive + 1, copy_max(layer));
       }
     }
+  }
+
+  /// The most that one copy may cost on the fastest GPU beside the cheapest in its other slots, all being even.
+  [[nodiscard]] std::int64_t copy_max(const ReplanLayer& layer) const {
+    const auto fastest = static_cast<std::size_t>(std::ranges::max_element(speeds_) - speeds_.begin());
+    const auto cheapest = std::ranges::min(layer.load_units);
+    const auto others = static_cast<double>(std::max(1U, cluster_.slots[fastest])) - 1;
+    return static_cast<std::int64_t>(layer.mean_units() * speeds_[fastest] - others * static_cast<double>(cheapest));
   }
 
   void set_bounds() {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <limits>
 #include <numeric>
-#include <queue>
 #include <tuple>
 #include <utility>
 
@@ -56,24 +55,38 @@ std::int64_t cost_of(const ReplanLayer& layer, std::size_t expert, std::size_t c
   return layer.copy_units(expert, std::min(copies, layer.copy_units.cols()) - 1);
 }
 
-/// Copies of each expert for all slots: each more goes to the expert whose copies cost most.
-std::vector<std::size_t> copies_for(const ReplanLayer& layer, std::size_t copies_min, std::size_t gpus) {
+/// What one more copy adds to the cost of all copies of an expert.
+std::int64_t added_cost(const ReplanLayer& layer, std::size_t expert, std::size_t copies) {
+  const auto with = [&](std::size_t number) {
+    return cost_of(layer, expert, number) * static_cast<std::int64_t>(number);
+  };
+  return with(copies + 1) - with(copies);
+}
+
+/// Copies of each expert for all slots. Each more goes to the expert whose copies cost most, where that is beyond
+/// `copy_max` or adds next to nothing; else to where it adds least, since slots are to be filled.
+std::vector<std::size_t> copies_for(const ReplanLayer& layer, std::size_t copies_min, std::size_t gpus,
+                                    std::int64_t copy_max) {
   const std::size_t experts = layer.load_units.size();
   std::vector<std::size_t> copies(experts, copies_min);
-  using Copy = std::tuple<std::int64_t, std::size_t, std::size_t>;
-  std::priority_queue<Copy> costliest;
-  const auto push = [&](std::size_t expert) {
-    // Among equals the one with fewest copies, then the first.
-    costliest.emplace(cost_of(layer, expert, copies[expert]), gpus - copies[expert], experts - expert);
+  const auto best_of = [&](auto&& key) {
+    std::optional<std::size_t> best;
+    for (std::size_t expert = 0; expert < experts; ++expert) {
+      if (copies[expert] < gpus && (!best || key(expert) < key(*best))) best = expert;
+    }
+    EVENKEEL_CHECK(best, "there are at most as many slots as experts on every GPU");
+    return *best;
   };
-  for (std::size_t expert = 0; expert < experts; ++expert) push(expert);
-  for (std::size_t spare = experts * copies_min; spare < layer.gpu_of_slot.size();) {
-    const std::size_t expert = experts - std::get<2>(costliest.top());
-    costliest.pop();
-    if (copies[expert] >= gpus) continue;
-    ++copies[expert];
-    ++spare;
-    push(expert);
+  for (std::size_t spare = experts * copies_min; spare < layer.gpu_of_slot.size(); ++spare) {
+    // Among equals the one with fewest copies, then the first.
+    const std::size_t costliest = best_of([&](std::size_t expert) {
+      return std::tuple(-cost_of(layer, expert, copies[expert]), copies[expert], expert);
+    });
+    const std::int64_t cost = cost_of(layer, costliest, copies[costliest]);
+    const bool is_free = added_cost(layer, costliest, copies[costliest]) < cost / 1000;
+    ++copies[cost > copy_max || is_free ? costliest : best_of([&](std::size_t expert) {
+      return std::pair(added_cost(layer, expert, copies[expert]), expert);
+    })];
   }
   return copies;
 }
@@ -171,13 +184,16 @@ std::size_t hottest_not_on(const ReplanLayer& layer, const std::vector<ExpertInd
 
 }  // namespace
 
-std::vector<ExpertIndex> pack_slots(const ReplanLayer& layer, std::size_t copies_min) {
+std::vector<ExpertIndex> pack_slots(const ReplanLayer& layer, std::size_t copies_min, std::int64_t copy_max) {
   const std::size_t experts = layer.load_units.size();
-  const auto copies = copies_for(layer, copies_min, used_gpus(layer));
+  const std::size_t used = used_gpus(layer);
+  const auto copies = copies_for(layer, copies_min, used, copy_max);
   std::vector<std::size_t> order(experts);
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, std::ranges::greater(),
-                           [&](std::size_t expert) { return cost_of(layer, expert, copies[expert]); });
+  // Those that go to most GPUs first: later they would find none that is free and has them not.
+  std::ranges::stable_sort(order, std::ranges::greater(), [&](std::size_t expert) {
+    return std::pair(2 * copies[expert] > used ? copies[expert] : 0, cost_of(layer, expert, copies[expert]));
+  });
   const auto by_load = [](const Filling& filling, std::size_t gpu, std::int64_t cost) {
     return std::pair(filling.load_with(gpu, cost), gpu);
   };

@@ -22,6 +22,9 @@ int fruitless_max(std::size_t slots) { return static_cast<int>(std::clamp<std::s
 /// Where between the bound and the best load an annealing aims: at the bound it lowers many GPUs a little, close to the
 /// best load those that are beyond it.
 constexpr std::array kTargets{0.0, 0.5, 0.95};
+/// Heat of three annealings in four where copies cost more than their share of the load: what they add together has to
+/// be kept from the packing, for no single exchange finds it.
+constexpr double kGentle = 1e-7;
 /// Closer to its bound a load need not come.
 constexpr double kGapMet = 1e-9;
 /// A replica's slot that takes another expert, rather than an exchange: one in two.
@@ -78,8 +81,8 @@ class ReplicaAnnealing {
   ReplicaAnnealing(const Load& load, const ReplicaSearch& search, Random& random)
       : load_(load), copies_min_(search.copies_min), nodes_(search.nodes), random_(random) {}
 
-  /// Towards `target`, from hot to cold; ends where it is met.
-  void run(ReplanSlots& slots, double target, std::uint64_t proposals, BudgetSlice& slice) {
+  /// Towards `target`, from hot, times `heat`, to cold; ends where it is met.
+  void run(ReplanSlots& slots, double target, double heat, std::uint64_t proposals, BudgetSlice& slice) {
     static const MetropolisTable metropolis;
     constexpr std::uint64_t kBatch = 16;
     const double mean = std::max(1e-9, load_.bound());
@@ -88,7 +91,7 @@ class ReplicaAnnealing {
     for (std::uint64_t done = 0; done < proposals && before > 0 && !slice.exhausted(); done += kBatch) {
       slice.spend(kBatch * load_.work_units(slots));
       const double progress = static_cast<double>(done) / static_cast<double>(proposals);
-      const double temperature = Load::kHot * std::pow(Load::kCold / Load::kHot, progress);
+      const double temperature = heat * Load::kHot * std::pow(Load::kCold / Load::kHot, progress);
       for (std::uint64_t batch = 0; batch < kBatch && before > 0; ++batch) {
         const double allowed = before + temperature * static_cast<double>(metropolis.at(random_.next()));
         before = propose(
@@ -148,7 +151,8 @@ std::vector<ExpertIndex> search_layer(const ReplanLayer& layer, const Load& load
        ++attempt, ++fruitless) {
     ReplanSlots candidate = best;
     const double share = kTargets[static_cast<std::size_t>(attempt) % kTargets.size()];
-    annealing.run(candidate, load.bound() + share * (best_value - load.bound()), proposals, slice);
+    const double heat = layer.copy_units.empty() || attempt % 4 == 3 ? 1.0 : kGentle;
+    annealing.run(candidate, load.bound() + share * (best_value - load.bound()), heat, proposals, slice);
     const double value = load.value(candidate);
     if (fruitless + 1 == patience / 2) proposals *= 2;
     if (value >= best_value) continue;

@@ -12,6 +12,7 @@ namespace {
 /// Far above any expert-parallel group in use (the largest published is 320); bounds tables of GPUs x experts.
 constexpr std::size_t kGpusMax = 4096;
 constexpr double kSpeedMax = 1000;
+constexpr double kMemoryGbMax = 1e6;
 
 Status validate_link(const Link& link, const char* tier) {
   if (!(link.bandwidth_gb_per_s > 0) || link.bandwidth_gb_per_s > 1e6) {
@@ -48,13 +49,49 @@ Status Cluster::validate() const {
         "cluster: {} GPUs do not divide over {} nodes; give a number of GPUs that is a multiple of the nodes", gpus,
         nodes));
   }
-  for (const auto& [name, given] : {std::pair{"speeds", speeds.size()}, std::pair{"slots", slots.size()}}) {
+  for (const auto& [name, given] : {std::pair{"speeds", speeds.size()}, std::pair{"slots", slots.size()},
+                                    std::pair{"memory_gb", memory_gb.size()}}) {
     if (given == 0 || given == gpus) continue;
     return invalid_input(fmt::format("cluster: {} has {} values for {} GPUs; give one for each", name, given, gpus));
   }
   for (std::size_t gpu = 0; gpu < speeds.size(); ++gpu) EVENKEEL_TRY_STATUS(validate_speed(speeds[gpu], gpu));
+  for (std::size_t gpu = 0; gpu < memory_gb.size(); ++gpu) {
+    if (memory_gb[gpu] >= 0 && memory_gb[gpu] <= kMemoryGbMax) continue;
+    return invalid_input(fmt::format("cluster: memory_gb of GPU {} is {}; give a number from 0 to {}", gpu,
+                                     memory_gb[gpu], kMemoryGbMax));
+  }
   EVENKEEL_TRY_STATUS(validate_link(intra_node, "intra_node"));
   return validate_link(inter_node, "inter_node");
+}
+
+Result<Cluster> fitted_to_memory(Cluster cluster, double bytes_per_slot, std::size_t slots_in_all) {
+  if (cluster.memory_gb.empty()) return cluster;
+  std::vector<std::uint32_t> most;
+  for (const double gb : cluster.memory_gb)
+    most.push_back(static_cast<std::uint32_t>(std::min(gb * 1e9 / bytes_per_slot, 65535.0)));
+  for (std::size_t gpu = 0; gpu < cluster.slots.size(); ++gpu) {
+    if (cluster.slots[gpu] <= most[gpu]) continue;
+    return infeasible(fmt::format("cluster: {} slots of GPU {} take {:.1f} GB of its {:.1f}; give at most {}",
+                                  cluster.slots[gpu], gpu, cluster.slots[gpu] * bytes_per_slot / 1e9,
+                                  cluster.memory_gb[gpu], most[gpu]));
+  }
+  if (!cluster.slots.empty()) return cluster;
+  const auto fit = std::accumulate(most.begin(), most.end(), std::size_t{0});
+  if (fit < slots_in_all) {
+    return infeasible(
+        fmt::format("cluster: memory_gb of all GPUs holds {} of {} slots a layer; {:.1f} GB more would do", fit,
+                    slots_in_all, static_cast<double>(slots_in_all - fit) * bytes_per_slot / 1e9));
+  }
+  // One slot more on each GPU that has room, again and again; the last round on the first of them.
+  cluster.slots.assign(cluster.gpus, 0);
+  for (std::size_t left = slots_in_all; left > 0;) {
+    for (std::size_t gpu = 0; gpu < cluster.gpus && left > 0; ++gpu) {
+      if (cluster.slots[gpu] == most[gpu]) continue;
+      ++cluster.slots[gpu];
+      --left;
+    }
+  }
+  return cluster;
 }
 
 }  // namespace evenkeel

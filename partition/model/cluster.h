@@ -32,6 +32,8 @@ struct Cluster {
   std::vector<double> speeds = {};
   /// Slots of each GPU in every layer [gpus]; empty: the same on all.
   std::vector<std::uint32_t> slots = {};
+  /// Memory of each GPU for the experts of all layers, in 1e9 bytes [gpus]; empty: enough.
+  std::vector<double> memory_gb = {};
 
   [[nodiscard]] std::size_t gpus_per_node() const { return gpus / nodes; }
   [[nodiscard]] NodeId node_of(GpuId gpu) const { return NodeId(gpu.index() / gpus_per_node()); }
@@ -50,5 +52,10 @@ struct Cluster {
   /// Fails with kInvalidInput for a number out of range, kInfeasible when the nodes cannot hold equal numbers of GPUs.
   [[nodiscard]] Status validate() const;
 };
+
+/// The cluster with slots that its GPUs have memory for, a slot taking so many bytes (an expert's in every layer):
+/// those that it gives, or so many in all, as equal as memory allows. Fails with kInfeasible where memory is too
+/// little, naming what would do.
+[[nodiscard]] Result<Cluster> fitted_to_memory(Cluster cluster, double bytes_per_slot, std::size_t slots_in_all);
 
 }  // namespace evenkeel

@@ -9,8 +9,8 @@
 
 #include "partition/cost/model_step_time.h"
 #include "pipeline/cli/standard_input.h"
-#include "pipeline/config/cluster_file.h"
 #include "pipeline/config/model_file.h"
+#include "pipeline/config/strict_yaml.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/flags/nearest.h"
 #include "pipeline/trace/model_recording.h"
@@ -21,6 +21,15 @@ namespace {
 
 /// More than a window a sequence of any recording at hand; each takes a table of loads.
 constexpr std::size_t kWindowsMax = 4096;
+
+/// Far more than any model has; recordings are held to the same.
+constexpr std::size_t kLayersBelow = 10'000;
+
+std::string names_of(const std::vector<EpGroup>& groups) {
+  std::vector<std::string> names;
+  for (const EpGroup& group : groups) names.push_back(group.name.empty() ? "(no name)" : group.name);
+  return CLI::detail::join(names, ", ");
+}
 
 bool has_lost(const Cluster& cluster) { return std::ranges::find(cluster.slots, 0U) != cluster.slots.end(); }
 
@@ -86,6 +95,25 @@ void SelectionArguments::add_to(CLI::App& command) {
       ->capture_default_str();
   add_setting(command, "--stage", selection.stage, "Only traffic of this stage")
       ->check(CLI::IsMember({"prefill", "decode", "mixed"}));
+  command
+      .add_option_function<std::string>(
+          "--layers",
+          [this](const std::string& text) {
+            const auto layers = parse_numbers(text, kLayersBelow);
+            if (!layers || layers->empty()) {
+              throw CommandError{
+                  {ErrorCode::kInvalidInput,
+                   fmt::format("--layers is '{}'; give numbers and ranges such as 3-57 or 0,4,8-20/2", text)}};
+            }
+            selection.layers = *layers;
+          },
+          "Only these layers, such as 3-57: the others are left out")
+      ->envname(environment_name("--layers"));
+}
+
+Trace SelectionArguments::of_group(const InputArguments& input, const EpGroup& group, Trace trace) const {
+  ok_or_exit(select({0, group.stage, group.layers}, trace, input.traces.front().string()));
+  return trace;
 }
 
 Trace SelectionArguments::read(const InputArguments& input, const std::optional<ModelSpec>& model,
@@ -98,6 +126,7 @@ Trace SelectionArguments::read(const InputArguments& input, const std::optional<
 void ClusterArguments::add_to(CLI::App& command) {
   command_ = &command;
   add_setting(command, "--cluster", file, "YAML file of the cluster (docs/reference/config.md)");
+  add_setting(command, "--ep-group", group, "The group of the cluster file, where it has several");
   add_setting(command, "--gpus", gpus, "GPUs, instead of --cluster");
   add_setting(command, "--nodes", nodes, "Nodes the GPUs are spread over; default 1");
 }
@@ -107,7 +136,7 @@ bool ClusterArguments::is_flag_given(const char* flag) const {
   return std::ranges::find(given, command_->get_option(flag)) != given.end();
 }
 
-Cluster ClusterArguments::read() const {
+std::vector<EpGroup> ClusterArguments::read_groups() const {
   const bool has_file_flag = is_flag_given("--cluster");
   const bool has_count_flag = is_flag_given("--gpus") || is_flag_given("--nodes");
   const bool on_one_level = has_file_flag == has_count_flag;
@@ -115,14 +144,32 @@ Cluster ClusterArguments::read() const {
     throw CommandError{
         {ErrorCode::kInvalidInput, "both a cluster file and --gpus or --nodes are given; give one or the other"}};
   }
-  if (file && !has_count_flag) return value_or_exit(read_cluster(*file));
+  if (file && !has_count_flag) return group_of(value_or_exit(read_cluster(*file)));
+  if (group)
+    throw CommandError{{ErrorCode::kInvalidInput, "--ep-group names a group of a cluster file; give --cluster"}};
   if (!gpus)
     throw CommandError{{ErrorCode::kInvalidInput, "no cluster is given; pass --gpus N [--nodes M] or --cluster FILE"}};
   Cluster cluster;
   cluster.gpus = *gpus;
   cluster.nodes = nodes.value_or(1);
   ok_or_exit(cluster.validate());
-  return cluster;
+  return {{"", cluster, {}, std::nullopt}};
+}
+
+std::vector<EpGroup> ClusterArguments::group_of(std::vector<EpGroup> groups) const {
+  if (!group) return groups;
+  const auto found = std::ranges::find(groups, *group, &EpGroup::name);
+  if (found != groups.end()) return {*found};
+  throw CommandError{{ErrorCode::kInvalidInput, fmt::format("{}: it has no group '{}'; give one of {}", file->string(),
+                                                            *group, names_of(groups))}};
+}
+
+EpGroup ClusterArguments::read() const {
+  auto groups = read_groups();
+  if (groups.size() == 1) return std::move(groups.front());
+  throw CommandError{
+      {ErrorCode::kInvalidInput,
+       fmt::format("{}: it has several EP groups; name one with --ep-group: {}", file->string(), names_of(groups))}};
 }
 
 void add_model_option(CLI::App& command, std::optional<ModelSpec>& model) {
@@ -273,8 +320,11 @@ std::optional<Replan> FromArguments::read(const RoutingProfile& profile, const C
   return replan;
 }
 
-Cluster FromArguments::without_lost(Cluster cluster, const std::optional<Replan>& replan, std::size_t experts,
-                                    std::size_t redundant) const {
+Cluster FromArguments::settled(Cluster cluster, const std::optional<Replan>& replan, const ModelShape& shape,
+                               std::size_t redundant, const StepTimeModel& model) const {
+  const double bytes_per_slot = model.expert_bytes * static_cast<double>(shape.layers());
+  const std::size_t experts = shape.experts;
+  cluster = value_or_exit(fitted_to_memory(std::move(cluster), bytes_per_slot, experts + redundant));
   if (lost.empty()) return cluster;
   if (cluster.slots.empty() && replan) cluster.slots = replan->running.fields().slots_of_gpu;
   if (cluster.slots.empty())

@@ -15,6 +15,7 @@
 #include "partition/model/result.h"
 #include "partition/place.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/config/cluster_file.h"
 #include "pipeline/flags/setting.h"
 #include "pipeline/trace/trace.h"
 
@@ -55,7 +56,7 @@ struct InputArguments {
   void with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const;
 };
 
-/// --skip and --stage.
+/// --skip, --stage and --layers.
 struct SelectionArguments {
   Selection selection;
 
@@ -63,20 +64,26 @@ struct SelectionArguments {
   /// The input's traffic without what is left out.
   [[nodiscard]] Trace read(const InputArguments& input, const std::optional<ModelSpec>& model,
                            Progress& progress) const;
+  /// What an EP group has of it. Throws a CommandError where it has nothing.
+  [[nodiscard]] Trace of_group(const InputArguments& input, const EpGroup& group, Trace trace) const;
 };
 
-/// --cluster, or --gpus and --nodes.
+/// --cluster and --ep-group, or --gpus and --nodes.
 struct ClusterArguments {
   std::optional<std::filesystem::path> file;
+  std::optional<std::string> group;
   std::optional<std::size_t> gpus;
   std::optional<std::size_t> nodes;
 
   void add_to(CLI::App& command);
-  /// The cluster. What the command line gives wins over the environment; on one level a file and counts exclude each
-  /// other.
-  [[nodiscard]] Cluster read() const;
+  /// The EP groups, or the one that is asked for. What the command line gives wins over the environment; on one level a
+  /// file and counts exclude each other.
+  [[nodiscard]] std::vector<EpGroup> read_groups() const;
+  /// The one group; throws a CommandError where there are several.
+  [[nodiscard]] EpGroup read() const;
 
  private:
+  [[nodiscard]] std::vector<EpGroup> group_of(std::vector<EpGroup> groups) const;
   [[nodiscard]] bool is_flag_given(const char* flag) const;
 
   CLI::App* command_ = nullptr;
@@ -139,10 +146,10 @@ struct FromArguments {
   /// Where GPUs are lost, no moves beyond those that this needs are allowed by default.
   [[nodiscard]] std::optional<Replan> read(const RoutingProfile& profile, const Cluster& cluster,
                                            const StepTimeModel& model) const;
-  /// The cluster without slots on the lost GPUs; the others have those that the cluster gives them, or that they have
-  /// in the running placement, or equally many.
-  [[nodiscard]] Cluster without_lost(Cluster cluster, const std::optional<Replan>& replan, std::size_t experts,
-                                     std::size_t redundant) const;
+  /// The cluster with the slots that its memory has room for, and none on the lost GPUs; the others have those that the
+  /// cluster gives them, or that they have in the running placement, or equally many.
+  [[nodiscard]] Cluster settled(Cluster cluster, const std::optional<Replan>& replan, const ModelShape& shape,
+                                std::size_t redundant, const StepTimeModel& model) const;
 };
 
 /// Throws a CommandError where --robust is asked for together with a budget of moves, which does not look at windows.

@@ -93,9 +93,11 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
 void run(const CompareArguments& arguments) {
   const std::vector<Strategy> strategies = parse_strategies(arguments.strategies);
   check_robust(arguments.solve, arguments.from);
-  const Cluster whole_cluster = arguments.cluster.read();
+  const EpGroup group = arguments.cluster.read();
+  const Cluster& whole_cluster = group.cluster;
   Progress progress;
-  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
+  const Trace trace = arguments.selection.of_group(
+      arguments.input, group, arguments.selection.read(arguments.input, arguments.model.spec, progress));
   const Split split = value_or_exit(hold_out(trace, arguments.holdout, arguments.holdout_seed));
   // Infeasible for every strategy alike, so said before any solves.
   const std::size_t experts = trace.shape.experts;
@@ -109,8 +111,8 @@ void run(const CompareArguments& arguments) {
   }
   Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows), std::nullopt, std::nullopt};
   traffic.replan = arguments.from.read(traffic.fit, whole_cluster, arguments.model.step_time());
-  const Cluster cluster =
-      arguments.from.without_lost(whole_cluster, traffic.replan, experts, arguments.solve.options.redundant);
+  const Cluster cluster = arguments.from.settled(whole_cluster, traffic.replan, trace.shape,
+                                                 arguments.solve.options.redundant, arguments.model.step_time());
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
   for (const Strategy strategy : strategies) rows.push_back(score(strategy, traffic, cluster, arguments, progress));

@@ -23,9 +23,11 @@ struct EvaluateArguments {
 };
 
 void run(const EvaluateArguments& arguments) {
-  const Cluster cluster = arguments.cluster.read();
+  const EpGroup group = arguments.cluster.read();
+  const Cluster& cluster = group.cluster;
   Progress progress;
-  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
+  const Trace trace = arguments.selection.of_group(
+      arguments.input, group, arguments.selection.read(arguments.input, arguments.model.spec, progress));
   const RoutingProfile profile = profile_of(trace);
   std::vector<Placement> placements;
   for (const auto& path : arguments.placements) {

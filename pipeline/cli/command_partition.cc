@@ -37,22 +37,24 @@ void check_budget(Strategy strategy, const FromArguments& from) {
                                   strategy_name(strategy), from.bytes_max ? "--max-bytes" : "--max-moves")}};
 }
 
-void run(const PartitionArguments& arguments) {
-  const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
-  check_budget(strategy, arguments.from);
-  check_robust(arguments.solve, arguments.from);
-  const Cluster whole_cluster = arguments.cluster.read();
-  Progress progress;
-  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
+/// Where a group's placement goes: beside the others under the group's name.
+std::filesystem::path named(const std::filesystem::path& path, const std::string& group) {
+  if (group.empty() || path == "-") return path;
+  return path.parent_path() / (path.stem().string() + "." + group + path.extension().string());
+}
+
+/// Places the experts of one EP group, and writes its placement.
+ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, const EpGroup& group, const Trace& trace,
+                     const std::filesystem::path& output, Progress& progress, std::string& summary) {
   const RoutingProfile profile = profile_of(trace, arguments.solve.windows);
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
-  const std::size_t experts = profile.shape.experts;
-  auto replan = arguments.from.read(profile, whole_cluster, arguments.model.step_time());
+  const StepTimeModel step_time = arguments.model.step_time();
+  auto replan = arguments.from.read(profile, group.cluster, step_time);
   const Cluster cluster =
-      arguments.from.without_lost(whole_cluster, replan, experts, arguments.solve.options.redundant);
-  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, experts);
+      arguments.from.settled(group.cluster, replan, profile.shape, arguments.solve.options.redundant, step_time);
+  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, profile.shape.experts);
   options.replan = std::move(replan);
   const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
@@ -60,20 +62,45 @@ void run(const PartitionArguments& arguments) {
   ScoreRow row{arguments.strategy, solution.status,      solution.solve_seconds, std::nullopt,
                std::nullopt,       solution.certificate, solution.stages,        solution.replan};
   const Placement* const running = options.replan ? &options.replan->running : nullptr;
-  row.in_sample =
-      value_or_exit(measure(profile, solution.placement, cluster, arguments.model.step_time(), comm, running));
-  const std::string text = value_or_exit(placement_text(solution.placement, format, trace.shape));
-  ok_or_exit(write_output(arguments.output, text));
-  if (arguments.report) ok_or_exit(write_output(*arguments.report, json_text(to_json(row))));
+  row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
+  ok_or_exit(write_output(output, value_or_exit(placement_text(solution.placement, format, trace.shape))));
   progress.show("");
   print_notes(placement_losses(solution.placement, format, trace.shape));
+  if (row.replan) summary += replan_text(*row.replan, solution.placement) + "\n";
+  summary += fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", output.string(), solution.placement.layers(),
+                         solution.placement.slots(), cluster.gpus);
+  return row;
+}
+
+void run(const PartitionArguments& arguments) {
+  const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
+  check_budget(strategy, arguments.from);
+  check_robust(arguments.solve, arguments.from);
+  const std::vector<EpGroup> groups = arguments.cluster.read_groups();
+  const bool is_one = groups.size() == 1;
+  if (!is_one && (arguments.output == "-" || arguments.from.file)) {
+    throw CommandError{{ErrorCode::kInvalidInput,
+                        "the cluster file has several EP groups; name one with --ep-group, for -o - and for --from"}};
+  }
+  Progress progress;
+  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
+  std::vector<ScoreRow> rows;
+  std::string summary;
+  for (const EpGroup& group : groups) {
+    rows.push_back(place_group(arguments, strategy, group, arguments.selection.of_group(arguments.input, group, trace),
+                               is_one ? arguments.output : named(arguments.output, group.name), progress, summary));
+    if (!is_one) rows.back().strategy = group.name;
+  }
+  nlohmann::ordered_json report = to_json(rows.front());
+  if (!is_one) {
+    report = nlohmann::ordered_json::array();
+    for (const ScoreRow& row : rows) report.push_back(to_json(row));
+  }
+  if (arguments.report) ok_or_exit(write_output(*arguments.report, json_text(report)));
   if (arguments.json) {
-    ok_or_exit(write_output("-", json_text(to_json(row))));
+    ok_or_exit(write_output("-", json_text(report)));
   } else if (arguments.output != "-") {
-    ok_or_exit(write_output(
-        "-", scores_table({row}) + (row.replan ? replan_text(*row.replan, solution.placement) + "\n" : "") +
-                 fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", arguments.output.string(),
-                             solution.placement.layers(), solution.placement.slots(), cluster.gpus)));
+    ok_or_exit(write_output("-", scores_table(rows) + summary));
   }
 }
 

@@ -98,7 +98,7 @@ void write_epochs(const std::filesystem::path& folder, const std::vector<Placeme
 }
 
 void run(const PlanArguments& arguments) {
-  const Cluster cluster = arguments.cluster.read();
+  const Cluster cluster = arguments.cluster.read().cluster;
   Progress progress;
   std::optional<RoutingProfile> profile;
   if (!arguments.input.traces.empty()) profile = profile_of(arguments.input.read(arguments.model.spec, progress));

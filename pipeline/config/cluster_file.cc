@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
-#include <cmath>
+#include <optional>
 #include <sstream>
 
 #include "pipeline/config/strict_yaml.h"
@@ -19,6 +21,9 @@ Status read_link(const StrictYaml& yaml, const std::string& tier, Link& link) {
   return {};
 }
 
+/// Far more than any model has; recordings are held to the same.
+constexpr std::size_t kLayersBelow = 10'000;
+
 /// The whole of a text as a number, or none.
 template <class T>
 std::optional<T> number_in(std::string_view text) {
@@ -31,7 +36,7 @@ std::optional<T> number_in(std::string_view text) {
 /// A value for each GPU: one for all, or a list of values and of "16x0.5", 16 GPUs with that value each. Empty where
 /// the file does not set it.
 template <class T>
-Result<std::vector<T>> per_gpu(const StrictYaml& yaml, const std::filesystem::path& path, const std::string& key,
+Result<std::vector<T>> per_gpu(const StrictYaml& yaml, const std::string& name, const std::string& key,
                                std::size_t gpus) {
   const auto text = yaml.text(key);
   if (!text) return std::vector<T>();
@@ -39,7 +44,7 @@ Result<std::vector<T>> per_gpu(const StrictYaml& yaml, const std::filesystem::pa
     return invalid_input(
         fmt::format("{}: key '{}' is [{}]: {}; give one value for all, or one for each of {} GPUs, "
                     "such as [{}x1, {}x2]",
-                    path.string(), key, *text, why, gpus, gpus - gpus / 2, gpus / 2));
+                    name, key, *text, why, gpus, gpus - gpus / 2, gpus / 2));
   };
   std::vector<T> values;
   std::stringstream items(*text);
@@ -66,32 +71,96 @@ Result<std::vector<T>> per_gpu(const StrictYaml& yaml, const std::filesystem::pa
   return values;
 }
 
-}  // namespace
+/// A document of the file, and what messages call it.
+struct Document {
+  std::string name;
+  std::string text;
+};
 
-Result<Cluster> read_cluster(const std::filesystem::path& path) {
-  EVENKEEL_TRY(yaml, StrictYaml::read(path,
-                                      {"gpus", "nodes", "intra_node.bandwidth_gb_per_s", "intra_node.latency_us",
-                                       "inter_node.bandwidth_gb_per_s", "inter_node.latency_us", "speeds", "slots"},
-                                      {"speeds", "slots"}));
-  Cluster cluster;
+/// The documents between lines of three dashes; what is empty but for comments before the first is none.
+std::vector<Document> documents_of(const std::filesystem::path& path, std::istream& in) {
+  std::vector<Document> documents{{path.string(), ""}};
+  bool is_empty = true;
+  for (std::string line; std::getline(in, line);) {
+    if (line.starts_with("---") && line.find_first_not_of("- \r\t") == std::string::npos) {
+      if (!is_empty) documents.push_back({fmt::format("{} (document {})", path.string(), documents.size() + 1), ""});
+      is_empty = true;
+      continue;
+    }
+    const auto first = line.find_first_not_of(" \r\t");
+    is_empty = is_empty && (first == std::string::npos || line[first] == '#');
+    documents.back().text += line + '\n';
+  }
+  if (is_empty && documents.size() > 1) documents.pop_back();
+  return documents;
+}
+
+Result<EpGroup> read_group(const Document& document) {
+  EVENKEEL_TRY(yaml, StrictYaml::parse(document.name, document.text,
+                                       {"name", "gpus", "nodes", "intra_node.bandwidth_gb_per_s",
+                                        "intra_node.latency_us", "inter_node.bandwidth_gb_per_s",
+                                        "inter_node.latency_us", "speeds", "slots", "memory_gb", "layers", "stage"},
+                                       {"speeds", "slots", "memory_gb", "layers"}));
+  EpGroup group;
+  Cluster& cluster = group.cluster;
   EVENKEEL_TRY(gpus, yaml.count("gpus"));
-  if (!gpus) return invalid_input(fmt::format("{}: key 'gpus' is missing; give the number of GPUs", path.string()));
+  if (!gpus) return invalid_input(fmt::format("{}: key 'gpus' is missing; give the number of GPUs", document.name));
   cluster.gpus = *gpus;
   EVENKEEL_TRY(nodes, yaml.count("nodes"));
   cluster.nodes = nodes.value_or(1);
   EVENKEEL_TRY_STATUS(read_link(yaml, "intra_node", cluster.intra_node));
   EVENKEEL_TRY_STATUS(read_link(yaml, "inter_node", cluster.inter_node));
-  if (auto status = cluster.validate(); !status) {
-    return tl::unexpected(Error{status.error().code, fmt::format("{}: {}", path.string(), status.error().message)});
-  }
-  EVENKEEL_TRY(speeds, per_gpu<double>(yaml, path, "speeds", cluster.gpus));
-  EVENKEEL_TRY(slots, per_gpu<std::uint32_t>(yaml, path, "slots", cluster.gpus));
+  const auto check = [&]() -> Status {
+    const Status status = cluster.validate();
+    if (status) return {};
+    return tl::unexpected(Error{status.error().code, fmt::format("{}: {}", document.name, status.error().message)});
+  };
+  // The lists are of as many GPUs as are valid.
+  EVENKEEL_TRY_STATUS(check());
+  EVENKEEL_TRY(speeds, per_gpu<double>(yaml, document.name, "speeds", cluster.gpus));
+  EVENKEEL_TRY(slots, per_gpu<std::uint32_t>(yaml, document.name, "slots", cluster.gpus));
+  EVENKEEL_TRY(memory_gb, per_gpu<double>(yaml, document.name, "memory_gb", cluster.gpus));
   cluster.speeds = std::move(speeds);
   cluster.slots = std::move(slots);
-  if (auto status = cluster.validate(); !status) {
-    return tl::unexpected(Error{status.error().code, fmt::format("{}: {}", path.string(), status.error().message)});
+  cluster.memory_gb = std::move(memory_gb);
+  EVENKEEL_TRY_STATUS(check());
+  EVENKEEL_TRY(layers, yaml.numbers("layers", kLayersBelow));
+  group.layers = std::move(layers);
+  group.stage = yaml.text("stage");
+  if (group.stage && *group.stage != "prefill" && *group.stage != "decode" && *group.stage != "mixed") {
+    return invalid_input(
+        fmt::format("{}: key 'stage' is '{}'; give prefill, decode or mixed", document.name, *group.stage));
   }
-  return cluster;
+  group.name = yaml.text("name").value_or("");
+  const bool is_plain = std::ranges::all_of(
+      group.name, [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '-' || c == '_'; });
+  if (!is_plain) {
+    return invalid_input(
+        fmt::format("{}: key 'name' is '{}'; give letters, digits, - and _, since files are named after it",
+                    document.name, group.name));
+  }
+  return group;
+}
+
+}  // namespace
+
+Result<std::vector<EpGroup>> read_cluster(const std::filesystem::path& path) {
+  EVENKEEL_TRY(text, read_settings_text(path));
+  std::stringstream in(text);
+  std::vector<EpGroup> groups;
+  const auto documents = documents_of(path, in);
+  for (const Document& document : documents) {
+    EVENKEEL_TRY(group, read_group(document));
+    if (documents.size() > 1 && group.name.empty()) {
+      return invalid_input(fmt::format("{}: key 'name' is missing; give each of several EP groups one", document.name));
+    }
+    if (std::ranges::find(groups, group.name, &EpGroup::name) != groups.end()) {
+      return invalid_input(
+          fmt::format("{}: a group '{}' is there already; give another name", document.name, group.name));
+    }
+    groups.push_back(std::move(group));
+  }
+  return groups;
 }
 
 }  // namespace evenkeel

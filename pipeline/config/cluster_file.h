@@ -1,13 +1,29 @@
 #pragma once
 
+#include <cstddef>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "partition/model/cluster.h"
 
 namespace evenkeel {
 
-/// Reads a cluster from YAML (docs/reference/config.md); what the file leaves out has the defaults of Cluster.
-/// Fails with kInvalidInput or kInfeasible.
-[[nodiscard]] Result<Cluster> read_cluster(const std::filesystem::path& path);
+/// GPUs that share one copy of a model's experts, or of those of some of its layers (a stage of pipeline parallelism),
+/// for all traffic or that of one stage of serving.
+struct EpGroup {
+  /// Empty where the file has one group without a name.
+  std::string name;
+  Cluster cluster;
+  /// Absolute numbers of the layers it has, ascending; empty: all.
+  std::vector<std::size_t> layers;
+  /// "prefill", "decode" or "mixed"; absent: all traffic.
+  std::optional<std::string> stage;
+};
+
+/// Reads a cluster from YAML (docs/reference/config.md), a document for each EP group; what the file leaves out has the
+/// defaults of Cluster. Fails with kInvalidInput or kInfeasible.
+[[nodiscard]] Result<std::vector<EpGroup>> read_cluster(const std::filesystem::path& path);
 
 }  // namespace evenkeel

@@ -126,8 +126,7 @@ bool has_several_documents(std::istream& in) {
 
 }  // namespace
 
-Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std::vector<std::string>& known,
-                                    const std::vector<std::string>& lists) {
+Result<std::string> read_settings_text(const std::filesystem::path& path) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(path, error);
   if (error)
@@ -137,7 +136,12 @@ Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std
         fmt::format("{}: it has {} bytes; settings of at most {} are accepted", path.string(), bytes, kYamlBytesMax));
   }
   std::ifstream in(path, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+  return std::string{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+}
+
+Result<StrictYaml> StrictYaml::read(const std::filesystem::path& path, const std::vector<std::string>& known,
+                                    const std::vector<std::string>& lists) {
+  EVENKEEL_TRY(content, read_settings_text(path));
   return parse(path.string(), content, known, lists);
 }
 
@@ -183,22 +187,24 @@ Result<std::optional<std::size_t>> StrictYaml::count(const std::string& key) con
   return std::optional(number);
 }
 
-Result<std::vector<std::size_t>> StrictYaml::numbers(const std::string& key, std::size_t below) const {
-  const std::string all = text(key).value_or("");
+std::optional<std::vector<std::size_t>> parse_numbers(const std::string& text, std::size_t below) {
   std::set<std::size_t> numbers;
-  for (std::size_t start = 0; start < all.size();) {
-    const std::size_t comma = std::min(all.find(',', start), all.size());
-    const std::string item = all.substr(start, comma - start);
-    const auto range = parse_range(item);
-    if (!range || range->last >= below) {
-      return invalid_input(
-          fmt::format("{}: key '{}' holds '{}'; give numbers from 0 to {}, ranges such as 0-2, or 0-46/2", path_, key,
-                      item, below - 1));
-    }
+  for (std::size_t start = 0; start < text.size();) {
+    const std::size_t comma = std::min(text.find(',', start), text.size());
+    const auto range = parse_range(text.substr(start, comma - start));
+    if (!range || range->last >= below) return std::nullopt;
     for (std::size_t number = range->first; number <= range->last; number += range->step) numbers.insert(number);
     start = comma + 1;
   }
   return std::vector<std::size_t>(numbers.begin(), numbers.end());
+}
+
+Result<std::vector<std::size_t>> StrictYaml::numbers(const std::string& key, std::size_t below) const {
+  const std::string all = text(key).value_or("");
+  const auto numbers = parse_numbers(all, below);
+  if (numbers) return *numbers;
+  return invalid_input(fmt::format("{}: key '{}' holds '{}'; give numbers from 0 to {}, ranges such as 0-2, or 0-46/2",
+                                   path_, key, all, below - 1));
 }
 
 }  // namespace evenkeel

@@ -10,6 +10,13 @@
 
 namespace evenkeel {
 
+/// The text of a settings file. Fails with kInvalidInput where it cannot be read or is beyond a mebibyte.
+[[nodiscard]] Result<std::string> read_settings_text(const std::filesystem::path& path);
+
+/// Whole numbers below `below`, ascending and each once: with commas between them, each a number, a range "4-7" with
+/// both ends, or "0-46/2", every second number of it. None where the text is something else.
+[[nodiscard]] std::optional<std::vector<std::size_t>> parse_numbers(const std::string& text, std::size_t below);
+
 /// A settings file read strictly: a map of known keys (one level of nesting, joined by a dot) to scalars. An unknown or
 /// repeated key is an error that names the nearest known one.
 class StrictYaml {
@@ -29,8 +36,7 @@ class StrictYaml {
   [[nodiscard]] Result<std::optional<double>> number(const std::string& key) const;
   /// As whole number, 0 or above.
   [[nodiscard]] Result<std::optional<std::size_t>> count(const std::string& key) const;
-  /// Whole numbers, ascending and each once, none where the key is not set: the items of a list, or the one value, are
-  /// each a number, a range "4-7" with both ends, or "0-46/2", every second number of it. At most `below - 1`.
+  /// parse_numbers() of a list's items, or of the one value; none where the key is not set.
   [[nodiscard]] Result<std::vector<std::size_t>> numbers(const std::string& key, std::size_t below) const;
   /// Every key the file sets with its text, in file order; a list has its items with commas between them.
   [[nodiscard]] const std::vector<std::pair<std::string, std::string>>& entries() const { return entries_; }

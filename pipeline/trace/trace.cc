@@ -159,14 +159,9 @@ TokenPaths paths_in_windows(const Trace& trace, const std::vector<std::size_t>& 
   return paths_of(trace.paths, sequences);
 }
 
-}  // namespace
-
-Status drop_dense_layers(Trace& trace, const std::string& path) {
-  const std::vector<bool> stays = loaded_layers(trace);
-  if (std::ranges::find(stays, true) == stays.end()) {
-    return invalid_input(fmt::format("{}: no layer has any load; record some traffic first", path));
-  }
-  if (std::ranges::find(stays, false) == stays.end()) return {};
+/// Leaves out the other layers.
+void keep_layers(const std::vector<bool>& stays, Trace& trace) {
+  if (std::ranges::find(stays, false) == stays.end()) return;
   std::vector<std::uint32_t> new_row(stays.size(), 0);
   std::vector<int> layer_ids;
   for (std::size_t layer = 0; layer < stays.size(); ++layer) {
@@ -184,6 +179,29 @@ Status drop_dense_layers(Trace& trace, const std::string& path) {
   if (!trace.shape.hidden_layers)
     trace.shape.hidden_layers = static_cast<std::size_t>(trace.shape.layer_ids.back()) + 1;
   trace.shape.layer_ids = std::move(layer_ids);
+}
+
+/// Leaves out all layers but those with these numbers (ascending).
+Status select_layers(const std::vector<std::size_t>& layers, Trace& trace, const std::string& path) {
+  std::vector<bool> stays(trace.shape.layers(), false);
+  for (std::size_t row = 0; row < stays.size(); ++row)
+    stays[row] = std::ranges::binary_search(layers, static_cast<std::size_t>(trace.shape.layer_ids[row]));
+  if (std::ranges::find(stays, true) == stays.end()) {
+    return invalid_input(fmt::format("{}: none of its MoE layers is among those asked for; give layers from {} to {}",
+                                     path, trace.shape.layer_ids.front(), trace.shape.layer_ids.back()));
+  }
+  keep_layers(stays, trace);
+  return {};
+}
+
+}  // namespace
+
+Status drop_dense_layers(Trace& trace, const std::string& path) {
+  const std::vector<bool> stays = loaded_layers(trace);
+  if (std::ranges::find(stays, true) == stays.end()) {
+    return invalid_input(fmt::format("{}: no layer has any load; record some traffic first", path));
+  }
+  keep_layers(stays, trace);
   return {};
 }
 
@@ -198,6 +216,7 @@ Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths, const
 }
 
 Status select(const Selection& selection, Trace& trace, const std::string& path) {
+  if (!selection.layers.empty()) EVENKEEL_TRY_STATUS(select_layers(selection.layers, trace, path));
   if (selection.skip_windows == 0 && !selection.stage) return {};
   const bool has_loads = !trace.load_windows.empty();
   if (selection.skip_windows > 0 && !has_loads && trace.window_of_sequence.empty()) {

@@ -50,6 +50,8 @@ struct Selection {
   std::size_t skip_windows = 0;
   /// Only traffic of this stage: "prefill", "decode" or "mixed" (which is also traffic of unknown stage).
   std::optional<std::string> stage = {};
+  /// Only the MoE layers among these, by absolute number, ascending; empty: all.
+  std::vector<std::size_t> layers = {};
 };
 
 /// Leaves the rest out; windows keep their order. Fails with kInvalidInput, naming `path`, where windows are to be

@@ -16,9 +16,46 @@ TEST(ClusterFile, reads_what_is_set_and_keeps_the_defaults) {
   const auto cluster =
       read_cluster(folder.write("c.yaml", "gpus: 16\nnodes: 2\ninter_node:\n  bandwidth_gb_per_s: 25\n"));
   ASSERT_TRUE(cluster) << cluster.error().message;
-  EXPECT_EQ(cluster->gpus, 16U);
-  EXPECT_DOUBLE_EQ(cluster->inter_node.bandwidth_gb_per_s, 25);
-  EXPECT_DOUBLE_EQ(cluster->intra_node.bandwidth_gb_per_s, 450);
+  ASSERT_EQ(cluster->size(), 1U);
+  EXPECT_EQ(cluster->front().cluster.gpus, 16U);
+  EXPECT_DOUBLE_EQ(cluster->front().cluster.inter_node.bandwidth_gb_per_s, 25);
+  EXPECT_DOUBLE_EQ(cluster->front().cluster.intra_node.bandwidth_gb_per_s, 450);
+  EXPECT_TRUE(cluster->front().cluster.is_uniform());
+  EXPECT_TRUE(cluster->front().layers.empty());
+}
+
+TEST(ClusterFile, reads_a_value_for_all_gpus_or_one_for_each) {
+  const TemporaryFolder folder;
+  const auto groups =
+      read_cluster(folder.write("c.yaml", "gpus: 4\nspeeds: [3x1, 0.5]\nslots: 9\nmemory_gb: [1, 2, 3, 4]\n"));
+  ASSERT_TRUE(groups) << groups.error().message;
+  const Cluster& cluster = groups->front().cluster;
+  EXPECT_EQ(cluster.speeds, (std::vector{1.0, 1.0, 1.0, 0.5}));
+  EXPECT_EQ(cluster.slots, std::vector<std::uint32_t>(4, 9));
+  EXPECT_EQ(cluster.memory_gb, (std::vector{1.0, 2.0, 3.0, 4.0}));
+}
+
+TEST(ClusterFile, refuses_values_that_do_not_go_with_the_gpus) {
+  const TemporaryFolder folder;
+  for (const char* text : {"speeds: [1, 1]", "speeds: [5x1]", "speeds: [0x1, 4x1]", "speeds: [2x1, 3x1]", "speeds: 0",
+                           "speeds: [4x-1]", "speeds: [4xfast]", "slots: [4x1.5]", "slots: -1", "memory_gb: [4x-2]",
+                           "memory_gb: .nan", "layers: 5-3", "layers: 10000", "stage: night", "name: a/b"}) {
+    const auto groups = read_cluster(folder.write("c.yaml", std::string("gpus: 4\n") + text + "\n"));
+    ASSERT_FALSE(groups) << text;
+    EXPECT_NE(groups.error().message.find("give"), std::string::npos) << groups.error().message;
+  }
+}
+
+TEST(ClusterFile, reads_a_group_from_each_document) {
+  const TemporaryFolder folder;
+  const auto groups = read_cluster(folder.write(
+      "c.yaml", "# two pools\n---\nname: prefill\ngpus: 4\nstage: prefill\n---\nname: decode\ngpus: 8\nlayers: 0-3\n"));
+  ASSERT_TRUE(groups) << groups.error().message;
+  ASSERT_EQ(groups->size(), 2U);
+  EXPECT_EQ((*groups)[0].name, "prefill");
+  EXPECT_EQ((*groups)[0].stage, "prefill");
+  EXPECT_EQ((*groups)[1].cluster.gpus, 8U);
+  EXPECT_EQ((*groups)[1].layers, (std::vector<std::size_t>{0, 1, 2, 3}));
 }
 
 TEST(ClusterFile, names_the_nearest_key_for_an_unknown_one) {
@@ -64,11 +101,13 @@ TEST(ClusterFile, ends_where_a_document_starts_with_a_comma) {
   EXPECT_FALSE(read_cluster(folder.write("c.yaml", ",gpus: 8\n")));
 }
 
-TEST(ClusterFile, refuses_a_second_document) {
+TEST(ClusterFile, wants_names_of_several_groups) {
   const TemporaryFolder folder;
-  const auto cluster = read_cluster(folder.write("c.yaml", "gpus: 8\n---\ngpus: 9\n"));
-  ASSERT_FALSE(cluster);
-  EXPECT_NE(cluster.error().message.find("2 documents"), std::string::npos) << cluster.error().message;
+  for (const char* text : {"gpus: 8\n---\ngpus: 9\n", "name: a\ngpus: 8\n---\nname: a\ngpus: 9\n"}) {
+    const auto groups = read_cluster(folder.write("c.yaml", text));
+    ASSERT_FALSE(groups) << text;
+    EXPECT_NE(groups.error().message.find("give"), std::string::npos) << groups.error().message;
+  }
 }
 
 TEST(ClusterFile, keeps_a_message_that_quotes_it_on_one_line) {
