@@ -112,7 +112,8 @@ SEEDS = {
         vllm([[1, 2, 0], [0, 1, 2]], [[0, 1, -1], [1, 0, 0]]) + b"\n" + vllm([[3, 2, 0], [0, 1, 2]], [[1, 0, 1], [1, 0, 0]]).strip(),
     ],
     "trtllm-statistics": [safetensors({"1_3": [1, 2, 3, 4], "1_4": [5, 6, 7, 8], "2_3": [9, 0, 1, 2], "2_4": [0, 0, 0, 1]}), safetensors({"7_0": [1, 0, 0, 0]})],
-    "cluster": [b"gpus: 8\nnodes: 2\n", b"{gpus: 4, intra_node: {bandwidth_gb_per_s: 4.5e2, latency_us: 3}}\n"],
+    "cluster": [b"gpus: 8\nnodes: 2\n", b"{gpus: 4, intra_node: {bandwidth_gb_per_s: 4.5e2, latency_us: 3}}\n",
+                b"name: a\ngpus: 4\nspeeds: [3x1, 0.5]\nslots: 9\n---\nname: b\ngpus: 2\nmemory_gb: [1, 2e1]\nlayers: 0-3\nstage: decode\n"],
     "placement": [
         json.dumps({"schema": "evenkeel.placement/1", "layer_ids": [1, 2], "experts": 4, "gpus": 2, "nodes": 1, "slots": None,
                     "physical_to_logical_map": MAP, "shares": None}).encode(),

@@ -83,8 +83,9 @@ Status read_trtllm(const Path& folder, const std::string& content) {
 }
 
 Status read_cluster_input(const Path& folder, const std::string& content) {
-  EVENKEEL_TRY(cluster, read_cluster(write(folder / "input", content)));
-  return cluster.validate();
+  EVENKEEL_TRY(groups, read_cluster(write(folder / "input", content)));
+  for (const EpGroup& group : groups) EVENKEEL_TRY_STATUS(group.cluster.validate());
+  return {};
 }
 
 Status read_placement_input(const Path& folder, const std::string& content) {

@@ -1,0 +1,160 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/commands.h"
+#include "pipeline/cli/progress.h"
+#include "pipeline/engine/placement_file.h"
+#include "pipeline/replay/lane.h"
+#include "pipeline/report/output_file.h"
+#include "pipeline/report/replay_report.h"
+#include "pipeline/report/scores.h"
+
+namespace evenkeel {
+namespace {
+
+struct ReplayArguments {
+  InputArguments input;
+  ClusterArguments cluster;
+  ModelArguments model;
+  std::vector<std::string> policies{"evenkeel"};
+  std::vector<std::size_t> redundant{0};
+  std::optional<std::filesystem::path> start;
+  ReplayOptions options;
+  bool json = false;
+};
+
+/// The same day with one number of redundant slots.
+class Day {
+ public:
+  Day(const ReplayArguments& arguments, const Cluster& cluster, std::size_t redundant) : options_(arguments.options) {
+    options_.policy.cluster = cluster;
+    options_.policy.step_time = arguments.model.step_time();
+    options_.comm = arguments.model.comm(Comm::kDispatch);
+    options_.redundant = redundant;
+    ok_or_exit(options_.policy.validate());
+    std::vector<std::string> names = arguments.policies;
+    if (std::ranges::find(names, "never") == names.end()) names.insert(names.begin(), "never");
+    for (auto name = names.begin(); name != names.end(); ++name) {
+      if (std::find(names.begin(), name, *name) != name)
+        throw CommandError{{ErrorCode::kInvalidInput, fmt::format("--policy names {} twice; name each once", *name)}};
+    }
+    names_ = std::move(names);
+  }
+
+  Status serve(const ReplayWindow& window, const std::optional<std::filesystem::path>& start) {
+    if (lanes_.empty()) {
+      const Cluster& cluster = options_.policy.cluster;
+      if (start) {
+        EVENKEEL_TRY(placement, read_placement(*start, window.profile.shape, cluster.gpus, cluster.nodes));
+        options_.start = std::move(placement);
+        options_.redundant = options_.start->redundant();
+      }
+      for (const std::string& name : names_) {
+        EVENKEEL_TRY(rebalancing, make_rebalancing(name, options_));
+        lanes_.emplace_back(std::move(rebalancing), options_);
+      }
+    }
+    for (Lane& lane : lanes_) EVENKEEL_TRY_STATUS(lane.serve(window));
+    return {};
+  }
+
+  ReplayedDay take() && {
+    ReplayedDay day{options_.redundant, {}, {}};
+    for (Lane& lane : lanes_) day.lanes.push_back(std::move(lane).take());
+    day.verdict = verdict_of(day.lanes, options_.policy);
+    return day;
+  }
+
+  /// Fails where a policy has no such name, before anything is read.
+  void check_names() const {
+    for (const std::string& name : names_) static_cast<void>(value_or_exit(make_rebalancing(name, options_)));
+  }
+
+  [[nodiscard]] const PolicyOptions& policy() const { return options_.policy; }
+
+ private:
+  ReplayOptions options_;
+  std::vector<std::string> names_;
+  std::vector<Lane> lanes_;
+};
+
+void run(const ReplayArguments& arguments) {
+  const EpGroup group = arguments.cluster.read();
+  // Lanes keep hold of their day's options.
+  std::vector<std::unique_ptr<Day>> days;
+  for (const std::size_t redundant : arguments.redundant) {
+    days.push_back(std::make_unique<Day>(arguments, group.cluster, redundant));
+    days.back()->check_names();
+  }
+  Progress progress;
+  const auto& spec = arguments.model.spec;
+  WindowReader reader(arguments.input.experts ? arguments.input.experts : spec ? std::optional(spec->experts) : std::nullopt,
+                      spec ? std::optional(spec->top_k) : std::nullopt, [&](const ReplayWindow& window) -> Status {
+                        for (const auto& day : days) EVENKEEL_TRY_STATUS(day->serve(window, arguments.start));
+                        return {};
+                      });
+  arguments.input.read_into(reader, spec, progress);
+  progress.show("replaying");
+  ok_or_exit(reader.finish());
+  progress.show("");
+  std::vector<ReplayedDay> replayed;
+  for (const auto& day : days) replayed.push_back(std::move(*day).take());
+  const PolicyOptions& policy = days.front()->policy();
+  ok_or_exit(write_output("-", arguments.json ? json_text(replay_json(replayed, policy)) : replay_table(replayed, policy)));
+}
+
+void add_options(CLI::App& command, ReplayArguments& arguments) {
+  arguments.input.add_to(command);
+  arguments.cluster.add_to(command);
+  arguments.model.add_to(command);
+  PolicyOptions& policy = arguments.options.policy;
+  command
+      .add_option("--policy", arguments.policies,
+                  "never, every:N, every:N:STRATEGY (a plan from scratch every N windows; EPLB's by default), evenkeel (the "
+                  "service's own decisions) or oracle (hindsight, for nothing); repeatable, never always runs")
+      ->capture_default_str();
+  add_setting(command, "--redundant", arguments.redundant,
+              "Spare slots a layer, over all GPUs; several with commas replay the day with each")
+      ->delimiter(',')
+      ->capture_default_str();
+  command.add_option("--start", arguments.start, "The placement that serves the first window; default: contiguous");
+  add_setting(command, "--steps-per-window", policy.window_steps, "Steps that a window stands for")->capture_default_str();
+  add_setting(command, "--max-moves", policy.moves_ratio_max,
+              "Most slots that evenkeel moves at once, as a share of all slots")
+      ->capture_default_str();
+  add_setting(command, "--min-interval-windows", policy.interval_windows, "Least windows between evenkeel's migrations")
+      ->capture_default_str();
+  add_setting(command, "--min-gain", policy.gain_min_ratio, "Least share of the step time that is worth rebalancing for")
+      ->capture_default_str();
+  add_setting(command, "--stall", policy.stall_ratio,
+              "Share of a migration's transfer time in which serving stands still: 1 for an engine that stops, less "
+              "where spare buffers are loaded beside it")
+      ->capture_default_str();
+  add_setting(command, "--spare", policy.spare, "Expert buffers of a GPU for migrations, all layers together")
+      ->capture_default_str();
+  add_setting(command, "--work", arguments.options.work_units, "Budget of each plan in work units")->capture_default_str();
+  add_setting(command, "--seed", arguments.options.seed, "Seed of everything random")->capture_default_str();
+  command.add_flag("--json", arguments.json, "Print the figures as JSON instead of a table");
+}
+
+}  // namespace
+
+void add_replay_command(CLI::App& program) {
+  CLI::App* const command = program.add_subcommand(
+      "replay", "Replay a recorded or made-up day under several ways to rebalance, and say whether it is worth it");
+  auto arguments = std::make_shared<ReplayArguments>();
+  add_options(*command, *arguments);
+  command->footer(
+      "Examples:\n"
+      "  evenkeel replay day.npz --gpus 8\n"
+      "  evenkeel replay day.npz --gpus 32 --nodes 4 --redundant 0,32 --policy every:4 --policy evenkeel --policy oracle\n"
+      "  evenkeel replay profile.npz --gpus 16 --policy never --json");
+  command->callback([arguments] { run(*arguments); });
+}
+
+}  // namespace evenkeel

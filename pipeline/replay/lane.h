@@ -1,0 +1,106 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "partition/adaptive/policy.h"
+#include "partition/model/objective.h"
+#include "partition/model/placement.h"
+#include "partition/place.h"
+#include "pipeline/replay/replay_window.h"
+
+namespace evenkeel {
+
+/// What a day is replayed with.
+struct ReplayOptions {
+  /// Cluster, step-time model, steps of a window, stall, spare buffers and the rules of evenkeel's own decisions.
+  PolicyOptions policy;
+  Comm comm = Comm::kDispatch;
+  std::size_t redundant = 0;
+  /// What serves the first window; absent: the contiguous placement.
+  std::optional<Placement> start = std::nullopt;
+  /// Of each plan, so that every machine replays the same.
+  std::uint64_t work_units = 300'000;
+  std::uint64_t seed = 1;
+};
+
+/// What changes the placement from window to window.
+class Rebalancing {
+ public:
+  virtual ~Rebalancing() = default;
+  [[nodiscard]] virtual std::string name() const = 0;
+  /// A placement that serves this very window and costs nothing: hindsight.
+  [[nodiscard]] virtual Result<std::optional<Placement>> before(const ReplayWindow& /*window*/) {
+    return std::optional<Placement>();
+  }
+  /// The placement that serves from the next window on, where it is another. It is moved to, and that costs.
+  [[nodiscard]] virtual Result<std::optional<Placement>> after(const ReplayWindow& /*window*/,
+                                                               const Placement& /*running*/) {
+    return std::optional<Placement>();
+  }
+  /// Why it did what it did after the last window; empty where it has nothing to say.
+  [[nodiscard]] virtual std::string reason() const { return ""; }
+};
+
+/// A policy by its name: never, every:N, every:N:STRATEGY, evenkeel or oracle. Fails with kInvalidInput.
+[[nodiscard]] Result<std::unique_ptr<Rebalancing>> make_rebalancing(const std::string& name,
+                                                                    const ReplayOptions& options);
+
+/// What one window came to.
+struct ServedWindow {
+  double imbalance = 0;
+  double step_seconds = 0;
+  /// Slots that were moved after it.
+  std::size_t moves = 0;
+};
+
+/// What a day came to under one policy. Seconds are modelled.
+struct LaneResult {
+  std::string policy;
+  std::vector<ServedWindow> windows;
+  /// Index of each window after which slots moved, and why.
+  std::vector<std::pair<std::size_t, std::string>> epochs;
+  std::size_t moves = 0;
+  double moved_bytes = 0;
+  /// Serving time, and serving time lost to migrations.
+  double serving_seconds = 0;
+  double stall_seconds = 0;
+  /// Of the busiest GPU in a step, mean over windows; absent without token paths.
+  std::optional<double> busiest_gpu_bytes;
+  /// Of the last placement.
+  std::optional<Placement> last;
+
+  [[nodiscard]] double seconds() const { return serving_seconds + stall_seconds; }
+  [[nodiscard]] double imbalance_mean() const;
+  [[nodiscard]] double step_seconds_mean() const;
+  /// The step time that one window in a hundred is above.
+  [[nodiscard]] double step_seconds_tail() const;
+  /// Tokens a second, migrations included.
+  [[nodiscard]] double throughput(const PolicyOptions& options) const;
+};
+
+/// A day under one policy, window after window. Memory: a placement, and three numbers a window.
+class Lane {
+ public:
+  Lane(std::unique_ptr<Rebalancing> rebalancing, const ReplayOptions& options);
+
+  [[nodiscard]] Status serve(const ReplayWindow& window);
+  [[nodiscard]] LaneResult take() &&;
+
+ private:
+  [[nodiscard]] Status migrate(const Placement& next);
+
+  std::unique_ptr<Rebalancing> rebalancing_;
+  const ReplayOptions& options_;
+  std::optional<Placement> running_;
+  LaneResult result_;
+  double traffic_bytes_ = 0;
+};
+
+}  // namespace evenkeel

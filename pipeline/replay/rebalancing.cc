@@ -1,0 +1,125 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "pipeline/flags/nearest.h"
+#include "pipeline/replay/lane.h"
+
+namespace evenkeel {
+namespace {
+
+Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& options, Strategy strategy,
+                         std::optional<Replan> replan = std::nullopt) {
+  PlaceOptions place_options;
+  place_options.strategy = strategy;
+  place_options.redundant = options.redundant;
+  place_options.objective.comm = options.comm;
+  place_options.work_units = options.work_units;
+  place_options.seed = options.seed;
+  place_options.replan = std::move(replan);
+  EVENKEEL_TRY(solution, place(profile, options.policy.cluster, place_options));
+  return std::move(solution.placement);
+}
+
+/// Loads alone: what is known of a window while it serves, and what engines plan from.
+RoutingProfile loads_of(const ReplayWindow& window) { return {window.profile.shape, window.profile.windows, {}}; }
+
+class Never : public Rebalancing {
+ public:
+  [[nodiscard]] std::string name() const override { return "never"; }
+};
+
+/// A plan from scratch on what the last windows counted, whatever it moves, as engines do.
+class Every : public Rebalancing {
+ public:
+  Every(std::size_t windows, Strategy strategy, const ReplayOptions& options)
+      : every_(windows), strategy_(strategy), options_(options) {}
+  [[nodiscard]] std::string name() const override {
+    return fmt::format("every:{}:{}", every_, strategy_name(strategy_));
+  }
+  [[nodiscard]] Result<std::optional<Placement>> after(const ReplayWindow& window, const Placement&) override {
+    RoutingProfile counted = loads_of(window);
+    seen_.shape = counted.shape;
+    for (LoadWindow& of_stage : counted.windows) seen_.windows.push_back(std::move(of_stage));
+    if (++windows_ % every_ != 0) return std::optional<Placement>();
+    EVENKEEL_TRY(next, placed(seen_, options_, strategy_));
+    seen_.windows.clear();
+    return std::optional(std::move(next));
+  }
+  [[nodiscard]] std::string reason() const override { return fmt::format("{} windows have passed", every_); }
+
+ private:
+  std::size_t every_;
+  Strategy strategy_;
+  const ReplayOptions& options_;
+  RoutingProfile seen_;
+  std::size_t windows_ = 0;
+};
+
+/// The service's own decisions.
+class Adaptive : public Rebalancing {
+ public:
+  explicit Adaptive(const ReplayOptions& options) : options_(options), policy_(options.policy) {}
+  [[nodiscard]] std::string name() const override { return "evenkeel"; }
+  [[nodiscard]] Result<std::optional<Placement>> after(const ReplayWindow& window, const Placement& running) override {
+    auto request = policy_.close(window.stages, running);
+    if (!request) return std::optional<Placement>();
+    EVENKEEL_TRY(candidate, placed(request->forecast, options_, Strategy::kEvenkeel, Replan{running, request->moves_max}));
+    if (!policy_.judge(running, candidate)) return std::optional<Placement>();
+    return std::optional(std::move(candidate));
+  }
+  [[nodiscard]] std::string reason() const override { return policy_.record().reason; }
+
+ private:
+  const ReplayOptions& options_;
+  Policy policy_;
+};
+
+/// The best for each window, known before it is served.
+class Oracle : public Rebalancing {
+ public:
+  explicit Oracle(const ReplayOptions& options) : options_(options) {}
+  [[nodiscard]] std::string name() const override { return "oracle"; }
+  [[nodiscard]] Result<std::optional<Placement>> before(const ReplayWindow& window) override {
+    EVENKEEL_TRY(best, placed(loads_of(window), options_, Strategy::kEvenkeel));
+    return std::optional(std::move(best));
+  }
+
+ private:
+  const ReplayOptions& options_;
+};
+
+Error unknown_policy(const std::string& name, const std::string& hint) {
+  return {ErrorCode::kInvalidInput,
+          fmt::format("policy '{}' is unknown{}; give never, every:N, every:N:STRATEGY, evenkeel or oracle", name, hint)};
+}
+
+Result<std::unique_ptr<Rebalancing>> make_every(const std::string& name, const ReplayOptions& options) {
+  constexpr std::string_view kPrefix = "every:";
+  std::string_view rest = std::string_view(name).substr(kPrefix.size());
+  std::size_t windows = 0;
+  const auto [end, code] = std::from_chars(rest.data(), rest.data() + rest.size(), windows);
+  if (code != std::errc() || windows == 0) return tl::unexpected(unknown_policy(name, ", N being 1 or more windows"));
+  rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
+  if (rest.empty()) return std::make_unique<Every>(windows, Strategy::kEplb, options);
+  std::vector<std::string> names;
+  for (const Strategy strategy : all_strategies()) {
+    if (rest == fmt::format(":{}", strategy_name(strategy))) return std::make_unique<Every>(windows, strategy, options);
+    names.push_back(fmt::format("every:{}:{}", windows, strategy_name(strategy)));
+  }
+  return tl::unexpected(unknown_policy(name, did_you_mean(name, names)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Rebalancing>> make_rebalancing(const std::string& name, const ReplayOptions& options) {
+  if (name == "never") return std::make_unique<Never>();
+  if (name == "evenkeel") return std::make_unique<Adaptive>(options);
+  if (name == "oracle") return std::make_unique<Oracle>(options);
+  if (name.starts_with("every:")) return make_every(name, options);
+  return tl::unexpected(unknown_policy(name, did_you_mean(name, {"never", "every:4", "evenkeel", "oracle"})));
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,29 @@
+#include "pipeline/replay/verdict.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "partition/model/check.h"
+
+namespace evenkeel {
+
+ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const PolicyOptions& options) {
+  const auto never = std::ranges::find(lanes, "never", &LaneResult::policy);
+  EVENKEEL_CHECK(never != lanes.end(), "never always runs");
+  const LaneResult* best = nullptr;
+  for (const LaneResult& lane : lanes) {
+    if (lane.policy == "never" || lane.policy == "oracle") continue;
+    if (best == nullptr || lane.seconds() < best->seconds()) best = &lane;
+  }
+  if (best == nullptr) return {false, "no policy that rebalances was replayed; add --policy evenkeel"};
+  const double gain = best->throughput(options) / never->throughput(options) - 1;
+  const bool is_rebalance = gain >= options.gain_min_ratio && best->moves > 0;
+  const std::string figures =
+      fmt::format("{} serves {:+.2f} % tokens a second against never, with {} slots moved in {} migrations", best->policy,
+                  gain * 100, best->moves, best->epochs.size());
+  if (is_rebalance) return {true, figures};
+  return {false, fmt::format("{}, and at least {:+.2f} % is worth the trouble", figures, options.gain_min_ratio * 100)};
+}
+
+}  // namespace evenkeel
