@@ -23,15 +23,7 @@ double mean_of_loaded(const std::vector<double>& ratios) {
 std::vector<double> load_bounds(const RoutingProfile& profile, std::size_t gpus, std::size_t redundant) {
   const Grid<std::uint64_t> load = profile.total_load();
   std::vector<double> bounds;
-  for (std::size_t layer = 0; layer < load.rows(); ++layer) {
-    const std::vector<std::int64_t> tokens(load[layer].begin(), load[layer].end());
-    const auto mean =
-        static_cast<double>(std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0})) / static_cast<double>(gpus);
-    // A GPU's load is whole tokens only while nothing is split.
-    bounds.push_back(redundant == 0
-                         ? std::max(mean, static_cast<double>(load_bound_single_copy(tokens, gpus, load.cols() / gpus)))
-                         : load_bound_replicated(tokens, gpus, redundant));
-  }
+  for (std::size_t layer = 0; layer < load.rows(); ++layer) bounds.push_back(load_bound(load[layer], gpus, redundant));
   return bounds;
 }
 

@@ -62,4 +62,13 @@ double load_bound_replicated(std::span<const std::int64_t> load, std::size_t gpu
   return std::max(mean, static_cast<double>(shares.top().load) / static_cast<double>(shares.top().copies));
 }
 
+double load_bound(std::span<const std::uint64_t> load_tokens, std::size_t gpus, std::size_t redundant) {
+  const std::vector<std::int64_t> tokens(load_tokens.begin(), load_tokens.end());
+  if (redundant > 0) return load_bound_replicated(tokens, gpus, redundant);
+  const auto mean =
+      static_cast<double>(std::accumulate(tokens.begin(), tokens.end(), std::int64_t{0})) / static_cast<double>(gpus);
+  // A GPU's load is whole tokens only while nothing is split.
+  return std::max(mean, static_cast<double>(load_bound_single_copy(tokens, gpus, tokens.size() / gpus)));
+}
+
 }  // namespace evenkeel

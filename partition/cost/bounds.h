@@ -17,4 +17,7 @@ namespace evenkeel {
 /// load / copies, which the greedy rule attains (an exchange argument).
 [[nodiscard]] double load_bound_replicated(std::span<const std::int64_t> load, std::size_t gpus, std::size_t redundant);
 
+/// The bound that holds for a layer of so many spare slots on equal GPUs: one of the two above, in tokens.
+[[nodiscard]] double load_bound(std::span<const std::uint64_t> load_tokens, std::size_t gpus, std::size_t redundant);
+
 }  // namespace evenkeel

@@ -12,7 +12,7 @@ std::vector<Grid<std::int64_t>> copy_costs(const RoutingProfile& profile, std::s
   std::vector<Grid<std::int64_t>> costs;
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
     Grid<std::int64_t>& cost = costs.emplace_back(load.cols(), copies_max);
-    const auto chances = time_model ? expert_chances(profile, load, layer) : std::vector<double>();
+    const auto chances = time_model ? expert_chances(profile, *time_model, load, layer) : std::vector<double>();
     for (std::size_t expert = 0; expert < load.cols(); ++expert) {
       for (std::size_t copies = 1; copies <= copies_max; ++copies) {
         const auto parts = static_cast<double>(copies);

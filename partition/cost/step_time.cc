@@ -67,9 +67,9 @@ std::optional<std::size_t> first_expert_gpu(const ServingTable& table, std::size
 }
 
 /// Experts a token chooses in one round of a layer, on average.
-double experts_per_token(const RoutingProfile& profile, std::uint64_t layer_load, std::size_t rounds) {
-  // Loads alone do not tell the top-k; 8 is that of DeepSeek-V3, whose figures are the model's other defaults.
-  if (profile.paths.empty()) return 8.0;
+double experts_per_token(const RoutingProfile& profile, const StepTimeModel& model, std::uint64_t layer_load,
+                         std::size_t rounds) {
+  if (profile.paths.empty()) return model.experts_per_token;
   return static_cast<double>(layer_load) / static_cast<double>(profile.paths.tokens() * rounds);
 }
 
@@ -80,14 +80,14 @@ std::size_t rounds_of(const RoutingProfile& profile, std::size_t layer) {
   return static_cast<std::size_t>(std::ranges::count(profile.paths.layer_of_round, layer));
 }
 
-std::vector<double> expert_chances(const RoutingProfile& profile, const Grid<std::uint64_t>& load_tokens,
-                                   std::size_t layer) {
+std::vector<double> expert_chances(const RoutingProfile& profile, const StepTimeModel& model,
+                                   const Grid<std::uint64_t>& load_tokens, std::size_t layer) {
   const auto load = load_tokens[layer];
   std::vector<double> chances(load.size(), 0.0);
   const std::uint64_t layer_load = std::accumulate(load.begin(), load.end(), std::uint64_t{0});
   if (layer_load == 0) return chances;
   const double per_token =
-      experts_per_token(profile, layer_load, rounds_of(profile, layer)) / static_cast<double>(layer_load);
+      experts_per_token(profile, model, layer_load, rounds_of(profile, layer)) / static_cast<double>(layer_load);
   std::ranges::transform(load, chances.begin(),
                          [&](std::uint64_t tokens) { return std::min(1.0, static_cast<double>(tokens) * per_token); });
   return chances;
@@ -134,7 +134,7 @@ std::chrono::duration<double> step_time(const RoutingProfile& profile, const Pla
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
     const std::uint64_t layer_load = std::accumulate(load[layer].begin(), load[layer].end(), std::uint64_t{0});
     if (layer_load == 0) continue;
-    const std::vector<double> chances = expert_chances(profile, load, layer);
+    const std::vector<double> chances = expert_chances(profile, model, load, layer);
     std::vector<std::chrono::duration<double>> gpu_time(placement.gpus());
     const auto row = placement.row(LayerId(layer));
     for (std::size_t slot = 0; slot < row.size(); ++slot) {

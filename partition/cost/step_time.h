@@ -28,14 +28,16 @@ struct StepTimeModel {
   double dispatch_bytes = 7168;
   /// Bytes it gets back, two bytes a hidden unit.
   double combine_bytes = 14336;
+  /// Experts a token chooses in a round, where the traffic has no token paths that tell; DeepSeek-V3's.
+  double experts_per_token = 8;
 };
 
 /// Rounds of a token over a layer's experts; 1 where loads alone are known.
 [[nodiscard]] std::size_t rounds_of(const RoutingProfile& profile, std::size_t layer);
 
 /// Chance that a token of a step chooses each expert in one round of a layer [experts]; zeros for a layer without load.
-[[nodiscard]] std::vector<double> expert_chances(const RoutingProfile& profile, const Grid<std::uint64_t>& load_tokens,
-                                                 std::size_t layer);
+[[nodiscard]] std::vector<double> expert_chances(const RoutingProfile& profile, const StepTimeModel& model,
+                                                 const Grid<std::uint64_t>& load_tokens, std::size_t layer);
 
 /// Time that a copy takes on a GPU of speed 1 in one round, tokens reaching it with such a chance: c x its tokens, and
 /// a where any does.

@@ -52,7 +52,7 @@ class Costs {
       : time_model_(time_model), amounts_(profile.shape.experts, 0.0) {
     const Grid<std::uint64_t> load = profile.total_load();
     if (time_model)
-      amounts_ = expert_chances(profile, load, layer);
+      amounts_ = expert_chances(profile, *time_model, load, layer);
     else
       std::ranges::copy(load[layer], amounts_.begin());
   }

@@ -93,7 +93,9 @@ void run(const ReplayArguments& arguments) {
   }
   Progress progress;
   const auto& spec = arguments.model.spec;
-  WindowReader reader(arguments.input.experts ? arguments.input.experts : spec ? std::optional(spec->experts) : std::nullopt,
+  WindowReader reader(arguments.input.experts ? arguments.input.experts
+                      : spec                  ? std::optional(spec->experts)
+                                              : std::nullopt,
                       spec ? std::optional(spec->top_k) : std::nullopt, [&](const ReplayWindow& window) -> Status {
                         for (const auto& day : days) EVENKEEL_TRY_STATUS(day->serve(window, arguments.start));
                         return {};
@@ -105,7 +107,8 @@ void run(const ReplayArguments& arguments) {
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
   const PolicyOptions& policy = days.front()->policy();
-  ok_or_exit(write_output("-", arguments.json ? json_text(replay_json(replayed, policy)) : replay_table(replayed, policy)));
+  ok_or_exit(
+      write_output("-", arguments.json ? json_text(replay_json(replayed, policy)) : replay_table(replayed, policy)));
 }
 
 void add_options(CLI::App& command, ReplayArguments& arguments) {
@@ -114,22 +117,25 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
   arguments.model.add_to(command);
   PolicyOptions& policy = arguments.options.policy;
   command
-      .add_option("--policy", arguments.policies,
-                  "never, every:N, every:N:STRATEGY (a plan from scratch every N windows; EPLB's by default), evenkeel (the "
-                  "service's own decisions) or oracle (hindsight, for nothing); repeatable, never always runs")
+      .add_option(
+          "--policy", arguments.policies,
+          "never, every:N, every:N:STRATEGY (a plan from scratch every N windows; EPLB's by default), evenkeel (the "
+          "service's own decisions) or oracle (hindsight, for nothing); repeatable, never always runs")
       ->capture_default_str();
   add_setting(command, "--redundant", arguments.redundant,
               "Spare slots a layer, over all GPUs; several with commas replay the day with each")
       ->delimiter(',')
       ->capture_default_str();
   command.add_option("--start", arguments.start, "The placement that serves the first window; default: contiguous");
-  add_setting(command, "--steps-per-window", policy.window_steps, "Steps that a window stands for")->capture_default_str();
+  add_setting(command, "--steps-per-window", policy.window_steps, "Steps that a window stands for")
+      ->capture_default_str();
   add_setting(command, "--max-moves", policy.moves_ratio_max,
               "Most slots that evenkeel moves at once, as a share of all slots")
       ->capture_default_str();
   add_setting(command, "--min-interval-windows", policy.interval_windows, "Least windows between evenkeel's migrations")
       ->capture_default_str();
-  add_setting(command, "--min-gain", policy.gain_min_ratio, "Least share of the step time that is worth rebalancing for")
+  add_setting(command, "--min-gain", policy.gain_min_ratio,
+              "Least share of the step time that is worth rebalancing for")
       ->capture_default_str();
   add_setting(command, "--stall", policy.stall_ratio,
               "Share of a migration's transfer time in which serving stands still: 1 for an engine that stops, less "
@@ -137,7 +143,8 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
       ->capture_default_str();
   add_setting(command, "--spare", policy.spare, "Expert buffers of a GPU for migrations, all layers together")
       ->capture_default_str();
-  add_setting(command, "--work", arguments.options.work_units, "Budget of each plan in work units")->capture_default_str();
+  add_setting(command, "--work", arguments.options.work_units, "Budget of each plan in work units")
+      ->capture_default_str();
   add_setting(command, "--seed", arguments.options.seed, "Seed of everything random")->capture_default_str();
   command.add_flag("--json", arguments.json, "Print the figures as JSON instead of a table");
 }
@@ -152,7 +159,8 @@ void add_replay_command(CLI::App& program) {
   command->footer(
       "Examples:\n"
       "  evenkeel replay day.npz --gpus 8\n"
-      "  evenkeel replay day.npz --gpus 32 --nodes 4 --redundant 0,32 --policy every:4 --policy evenkeel --policy oracle\n"
+      "  evenkeel replay day.npz --gpus 32 --nodes 4 --redundant 0,32 --policy every:4 --policy evenkeel --policy "
+      "oracle\n"
       "  evenkeel replay profile.npz --gpus 16 --policy never --json");
   command->callback([arguments] { run(*arguments); });
 }

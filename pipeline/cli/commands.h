@@ -13,6 +13,7 @@ void add_convert_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
 void add_synth_command(CLI::App& program);
 void add_plan_command(CLI::App& program);
+void add_replay_command(CLI::App& program);
 void add_completion_command(CLI::App& program);
 void add_man_command(CLI::App& program);
 

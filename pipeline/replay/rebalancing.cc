@@ -66,7 +66,8 @@ class Adaptive : public Rebalancing {
   [[nodiscard]] Result<std::optional<Placement>> after(const ReplayWindow& window, const Placement& running) override {
     auto request = policy_.close(window.stages, running);
     if (!request) return std::optional<Placement>();
-    EVENKEEL_TRY(candidate, placed(request->forecast, options_, Strategy::kEvenkeel, Replan{running, request->moves_max}));
+    EVENKEEL_TRY(candidate,
+                 placed(request->forecast, options_, Strategy::kEvenkeel, Replan{running, request->moves_max}));
     if (!policy_.judge(running, candidate)) return std::optional<Placement>();
     return std::optional(std::move(candidate));
   }
@@ -92,8 +93,9 @@ class Oracle : public Rebalancing {
 };
 
 Error unknown_policy(const std::string& name, const std::string& hint) {
-  return {ErrorCode::kInvalidInput,
-          fmt::format("policy '{}' is unknown{}; give never, every:N, every:N:STRATEGY, evenkeel or oracle", name, hint)};
+  return {
+      ErrorCode::kInvalidInput,
+      fmt::format("policy '{}' is unknown{}; give never, every:N, every:N:STRATEGY, evenkeel or oracle", name, hint)};
 }
 
 Result<std::unique_ptr<Rebalancing>> make_every(const std::string& name, const ReplayOptions& options) {
@@ -119,7 +121,8 @@ Result<std::unique_ptr<Rebalancing>> make_rebalancing(const std::string& name, c
   if (name == "evenkeel") return std::make_unique<Adaptive>(options);
   if (name == "oracle") return std::make_unique<Oracle>(options);
   if (name.starts_with("every:")) return make_every(name, options);
-  return tl::unexpected(unknown_policy(name, did_you_mean(name, {"never", "every:4", "evenkeel", "oracle"})));
+  static const std::vector<std::string> kNames{"never", "every:4", "evenkeel", "oracle"};
+  return tl::unexpected(unknown_policy(name, did_you_mean(name, kNames)));
 }
 
 }  // namespace evenkeel

@@ -100,7 +100,8 @@ Status WindowReader::take_paths(const std::vector<Sequence>& sequences, std::siz
     stage.tokens += sequence.experts.size() / token_size;
     for (std::size_t i = 0; i < sequence.experts.size(); ++i) {
       const ExpertIndex expert = sequence.experts[i];
-      if (expert != kNoExpert) ++stage.load_tokens(paths.layer_of_round[i / paths.top_k % paths.layer_of_round.size()], expert);
+      if (expert != kNoExpert)
+        ++stage.load_tokens(paths.layer_of_round[i / paths.top_k % paths.layer_of_round.size()], expert);
     }
     paths.experts.insert(paths.experts.end(), sequence.experts.begin(), sequence.experts.end());
     paths.sequence_start.push_back(paths.experts.size() / token_size);

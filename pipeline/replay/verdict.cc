@@ -20,8 +20,8 @@ ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const PolicyOptions&
   const double gain = best->throughput(options) / never->throughput(options) - 1;
   const bool is_rebalance = gain >= options.gain_min_ratio && best->moves > 0;
   const std::string figures =
-      fmt::format("{} serves {:+.2f} % tokens a second against never, with {} slots moved in {} migrations", best->policy,
-                  gain * 100, best->moves, best->epochs.size());
+      fmt::format("{} serves {:+.2f} % tokens a second against never, with {} slots moved in {} migrations",
+                  best->policy, gain * 100, best->moves, best->epochs.size());
   if (is_rebalance) return {true, figures};
   return {false, fmt::format("{}, and at least {:+.2f} % is worth the trouble", figures, options.gain_min_ratio * 100)};
 }

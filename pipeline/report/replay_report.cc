@@ -20,19 +20,20 @@ const ReplayedDay& deciding_day(const std::vector<ReplayedDay>& days) {
 }
 
 ordered_json lane_json(const LaneResult& lane, std::size_t redundant, const PolicyOptions& options) {
-  ordered_json json{{"policy", lane.policy},
-                    {"redundant", redundant},
-                    {"throughput", lane.throughput(options)},
-                    {"step_time_seconds", lane.step_seconds_mean()},
-                    {"step_time_p99_seconds", lane.step_seconds_tail()},
-                    {"imbalance_mean", lane.imbalance_mean()},
-                    {"busiest_gpu_bytes", lane.busiest_gpu_bytes ? ordered_json(*lane.busiest_gpu_bytes) : ordered_json()},
-                    {"moves", lane.moves},
-                    {"migrations", lane.epochs.size()},
-                    {"moved_bytes", lane.moved_bytes},
-                    {"stall_seconds", lane.stall_seconds},
-                    {"serving_seconds", lane.serving_seconds},
-                    {"windows", lane.windows.size()}};
+  ordered_json json{
+      {"policy", lane.policy},
+      {"redundant", redundant},
+      {"throughput", lane.throughput(options)},
+      {"step_time_seconds", lane.step_seconds_mean()},
+      {"step_time_p99_seconds", lane.step_seconds_tail()},
+      {"imbalance_mean", lane.imbalance_mean()},
+      {"busiest_gpu_bytes", lane.busiest_gpu_bytes ? ordered_json(*lane.busiest_gpu_bytes) : ordered_json()},
+      {"moves", lane.moves},
+      {"migrations", lane.epochs.size()},
+      {"moved_bytes", lane.moved_bytes},
+      {"stall_seconds", lane.stall_seconds},
+      {"serving_seconds", lane.serving_seconds},
+      {"windows", lane.windows.size()}};
   json["epochs"] = ordered_json::array();
   for (const auto& [window, reason] : lane.epochs)
     json["epochs"].push_back({{"window", window}, {"moves", lane.windows[window].moves}, {"reason", reason}});
@@ -66,8 +67,8 @@ ordered_json replay_json(const std::vector<ReplayedDay>& days, const PolicyOptio
 }
 
 std::string replay_table(const std::vector<ReplayedDay>& days, const PolicyOptions& options) {
-  Table table({"policy", "redundant", "tokens/s", "against never", "step ms", "p99 ms", "imbalance", "moves", "migrations",
-               "moved GB", "stall s"});
+  Table table({"policy", "redundant", "tokens/s", "against never", "step ms", "p99 ms", "imbalance", "moves",
+               "migrations", "moved GB", "stall s"});
   for (const ReplayedDay& day : days) {
     const auto never = std::ranges::find(day.lanes, "never", &LaneResult::policy);
     for (const LaneResult& lane : day.lanes) {

@@ -16,8 +16,8 @@ struct ReplayedDay {
   ReplayVerdict verdict;
 };
 
-/// The document "evenkeel.replay/1" (docs/reference/replay.md). The verdict is the first day's that says rebalance, else
-/// the first's.
+/// The document "evenkeel.replay/1" (docs/reference/replay.md). The verdict is the first day's that says rebalance,
+/// else the first's.
 [[nodiscard]] nlohmann::ordered_json replay_json(const std::vector<ReplayedDay>& days, const PolicyOptions& options);
 
 /// A table of the policies, and the verdict.
