@@ -34,11 +34,9 @@ class Never : public Rebalancing {
 /// A plan from scratch on what the last windows counted, whatever it moves, as engines do.
 class Every : public Rebalancing {
  public:
-  Every(std::size_t windows, Strategy strategy, const ReplayOptions& options)
-      : every_(windows), strategy_(strategy), options_(options) {}
-  [[nodiscard]] std::string name() const override {
-    return fmt::format("every:{}:{}", every_, strategy_name(strategy_));
-  }
+  Every(std::string name, std::size_t windows, Strategy strategy, const ReplayOptions& options)
+      : name_(std::move(name)), every_(windows), strategy_(strategy), options_(options) {}
+  [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] Result<std::optional<Placement>> after(const ReplayWindow& window, const Placement&) override {
     RoutingProfile counted = loads_of(window);
     seen_.shape = counted.shape;
@@ -51,6 +49,7 @@ class Every : public Rebalancing {
   [[nodiscard]] std::string reason() const override { return fmt::format("{} windows have passed", every_); }
 
  private:
+  std::string name_;
   std::size_t every_;
   Strategy strategy_;
   const ReplayOptions& options_;
@@ -105,10 +104,11 @@ Result<std::unique_ptr<Rebalancing>> make_every(const std::string& name, const R
   const auto [end, code] = std::from_chars(rest.data(), rest.data() + rest.size(), windows);
   if (code != std::errc() || windows == 0) return tl::unexpected(unknown_policy(name, ", N being 1 or more windows"));
   rest.remove_prefix(static_cast<std::size_t>(end - rest.data()));
-  if (rest.empty()) return std::make_unique<Every>(windows, Strategy::kEplb, options);
+  if (rest.empty()) return std::make_unique<Every>(name, windows, Strategy::kEplb, options);
   std::vector<std::string> names;
   for (const Strategy strategy : all_strategies()) {
-    if (rest == fmt::format(":{}", strategy_name(strategy))) return std::make_unique<Every>(windows, strategy, options);
+    if (rest == fmt::format(":{}", strategy_name(strategy)))
+      return std::make_unique<Every>(name, windows, strategy, options);
     names.push_back(fmt::format("every:{}:{}", windows, strategy_name(strategy)));
   }
   return tl::unexpected(unknown_policy(name, did_you_mean(name, names)));

@@ -1,0 +1,122 @@
+"""A day replayed under several ways to rebalance."""
+
+import os
+import random
+import re
+import struct
+import time
+import unittest
+
+import harness
+from harness import DAY, CommandTest, run
+
+IS_FULL = os.environ.get("EVENKEEL_FULL") == "1"
+
+
+class Replay(CommandTest):
+    def replay(self, trace, *options):
+        return self.json_of("replay", trace, "--gpus", 8, *options, "--json")
+
+    def lanes(self, document):
+        return {lane["policy"]: lane for lane in document["policies"]}
+
+    def test_evenkeel_serves_the_day_as_fast_as_the_best_fixed_interval_known_in_hindsight(self):
+        fixed = [f"every:{n}:{strategy}" for n in (1, 2, 3, 4, 8) for strategy in ("eplb", "lpt")]
+        options = [part for policy in (*fixed, "evenkeel", "oracle") for part in ("--policy", policy)]
+        document = self.replay(DAY, *options)
+        lanes = self.lanes(document)
+        self.assertEqual(set(lanes), {"never", *fixed, "evenkeel", "oracle"})
+        best = max(lanes[policy]["throughput"] for policy in fixed)
+        print(f"evenkeel {lanes['evenkeel']['throughput'] / best:.4f} of the best fixed interval")
+        self.assertGreaterEqual(lanes["evenkeel"]["throughput"], 0.99 * best)
+        self.assertGreater(lanes["oracle"]["throughput"], lanes["evenkeel"]["throughput"])
+        self.assertEqual(document["verdict"], "rebalance")
+
+    def test_figures_follow_from_one_another(self):
+        document = self.replay(DAY, "--policy", "every:5", "--steps-per-window", 10, "--batch-tokens", 4096)
+        for lane in document["policies"]:
+            self.assertEqual(lane["windows"], 40)
+            self.assertEqual(len(lane["imbalance_by_window"]), 40)
+            self.assertAlmostEqual(sum(lane["imbalance_by_window"]) / 40, lane["imbalance_mean"])
+            self.assertAlmostEqual(sum(lane["step_time_by_window"]) * 10, lane["serving_seconds"])
+            self.assertAlmostEqual(lane["throughput"], 400 * 4096 / (lane["serving_seconds"] + lane["stall_seconds"]), delta=1e-3)
+            self.assertEqual(sum(epoch["moves"] for epoch in lane["epochs"]), lane["moves"])
+            self.assertAlmostEqual(lane["moved_bytes"], 44e6 * lane["moves"])
+        never, every = document["policies"]
+        self.assertEqual((never["policy"], never["moves"], never["stall_seconds"]), ("never", 0, 0))
+        self.assertEqual([epoch["window"] for epoch in every["epochs"]], [4, 9, 14, 19, 24, 29, 34, 39])
+
+    def test_a_flat_day_is_left_alone(self):
+        ids = [(8 * token + choice) % 64 for token in range(1600) for _ in range(4) for choice in range(8)]
+        trace = harness.npz(
+            self.folder / "flat.npz",
+            ids=harness.npy("<u2", "(1600, 4, 8)", struct.pack(f"<{len(ids)}H", *ids)),
+            seq_start=harness.npy("<i8", "(21,)", struct.pack("<21q", *range(0, 1601, 80))),
+            window=harness.npy("<i4", "(20,)", struct.pack("<20i", *range(20))))
+        document = self.replay(trace)
+        lane = self.lanes(document)["evenkeel"]
+        self.assertEqual(document["verdict"], "keep", document["reason"])
+        self.assertEqual((lane["moves"], lane["imbalance_mean"]), (0, 1.0))
+
+    def test_spare_slots_are_replayed_side_by_side(self):
+        document = self.replay(DAY, "--redundant", "0,16")
+        by_slots = {(lane["redundant"], lane["policy"]): lane for lane in document["policies"]}
+        self.assertEqual(len(by_slots), 4)
+        self.assertLess(by_slots[16, "evenkeel"]["imbalance_mean"], by_slots[0, "evenkeel"]["imbalance_mean"])
+
+    def test_it_is_the_same_again(self):
+        self.assertEqual(self.replay(DAY, "--policy", "evenkeel"), self.replay(DAY, "--policy", "evenkeel"))
+
+    def test_the_table_ends_with_the_verdict(self):
+        text = self.succeed("replay", DAY, "--gpus", 8).stdout
+        self.assertTrue(re.search(r"^rebalance: evenkeel serves \+\d", text.splitlines()[-1]), text)
+
+    def test_a_running_placement_serves_first(self):
+        start = self.folder / "start.json"
+        self.succeed("partition", DAY, "--gpus", 8, "--time", "1s", "-o", start)
+        plain, better = (self.replay(DAY, "--policy", "never", *extra) for extra in ((), ("--start", start)))
+        self.assertLess(better["policies"][0]["imbalance_mean"], plain["policies"][0]["imbalance_mean"])
+
+    def test_refusals(self):
+        for expected, options in (("every:N", ("--policy", "every:0")), ("did you mean 'evenkeel'", ("--policy", "evenkel")),
+                                  ("twice", ("--policy", "never", "--policy", "never")), ("--stall", ("--stall", "2")),
+                                  ("--max-moves", ("--max-moves", "0"))):
+            result = run("replay", DAY, "--gpus", 8, *options)
+            self.assertEqual(result.returncode, 2, result.stderr)
+            self.assertIn(expected, result.stderr)
+            self.assertEqual(result.stderr.count("\n"), 1)
+
+    def test_a_made_up_day_of_256_experts_comes_close_to_hindsight(self):
+        trace = self.folder / "day.npz"
+        layers = ("--layers",) if False else ()
+        self.succeed("synth", "--model", "qwen3-30b-a3b" if not IS_FULL else "deepseek-v3", "--tokens", 100000 if IS_FULL else 30000,
+                     "--seed", 5, "--windows", 12, "--drift", 0.5, *layers, "-o", trace)
+        profile = self.folder / "p.npz"
+        self.succeed("profile", trace, "-o", profile)
+        document = self.json_of("replay", profile, "--gpus", 32, "--nodes", 4, "--redundant", 32, "--policy", "evenkeel", "--policy", "oracle",
+                                "--policy", "every:1", "--policy", "every:4", "--json")
+        lanes = self.lanes(document)
+        ratio = lanes["evenkeel"]["step_time_seconds"] / lanes["oracle"]["step_time_seconds"]
+        print(f"made-up day: step time {ratio:.4f} of the oracle's")
+        best = max(lanes[policy]["throughput"] for policy in ("every:1", "every:4"))
+        self.assertGreaterEqual(lanes["evenkeel"]["throughput"], 0.99 * best)
+
+
+class LongDays(CommandTest):
+    def test_a_day_of_any_length_takes_the_memory_of_a_window(self):
+        windows = 100_000 if IS_FULL else 4_000
+        rng = random.Random(1)
+        one = struct.pack(f"<{26 * 64}H", *(rng.randrange(1000) for _ in range(26 * 64)))
+        trace = harness.npz(self.folder / "long.npz", loads=harness.npy("<u2", f"({windows}, 26, 64)", one * windows),
+                            layer_ids=harness.npy("<i4", "(26,)", struct.pack("<26i", *range(26))))
+        begin = time.monotonic()
+        result = run("replay", trace, "--gpus", 8, "--policy", "never", "--json", preexec_fn=harness.limit_memory if hasattr(harness, "limit_memory") else None)
+        seconds = time.monotonic() - begin
+        self.assertEqual(result.returncode, 0, result.stderr)
+        print(f"{windows} windows in {seconds:.1f} s")
+        if IS_FULL:
+            self.assertLess(seconds, 60)
+
+
+if __name__ == "__main__":
+    unittest.main()
