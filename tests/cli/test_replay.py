@@ -89,8 +89,8 @@ class Replay(CommandTest):
 
     def test_a_made_up_day_is_served_as_fast_as_by_any_fixed_interval(self):
         trace = self.folder / "day.npz"
-        self.succeed("synth", "--model", "qwen3-30b-a3b" if not IS_FULL else "deepseek-v3", "--tokens", 100000 if IS_FULL else 30000,
-                     "--seed", 5, "--windows", 12, "--drift", 0.5, "-o", trace)
+        self.succeed("synth", "--model", "qwen3-30b-a3b" if not IS_FULL else "deepseek-v3", "--tokens", 200000 if IS_FULL else 60000,
+                     "--seed", 5, "--windows", 24, "--drift", 0.5, "-o", trace)
         profile = self.folder / "p.npz"
         self.succeed("profile", trace, "-o", profile)
         document = self.json_of("replay", profile, "--gpus", 32, "--nodes", 4, "--redundant", 32, "--policy", "evenkeel", "--policy", "oracle",
