@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and shows what evenkeel does on the bundled trace: a comparison with what engines use
-# today, the map it writes, and one live migration by real processes. The first command to run on a bare Debian 12.
+# today, the map it writes, and a day of live migrations by real processes. The first command to run on a bare Debian 12.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -23,5 +23,5 @@ echo "layer 0, a GPU a line: its experts"
 sed -e 's/.*"physical_to_logical_map":\[\[//' -e 's/\].*//' $out/placement.json | tr ',' '\n' | paste -d' ' - - - - - - - -
 
 echo
-echo "== One live migration: a rebalancer and two agents, each beside a stand-in worker that replays half of the day"
+echo "== A day of live migrations: a rebalancer and eight agents, each beside a stand-in worker that replays its share"
 scripts/demo-migration.sh "$bin" "$trace" "$out"

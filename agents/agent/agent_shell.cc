@@ -17,9 +17,9 @@ TimePoint clock_now() { return std::chrono::steady_clock::now(); }
 
 Result<AgentShell> AgentShell::connect(shell::SocketContext& context, Connection connection, AgentState state,
                                        ReplayWorker worker, Observer observer) {
-  EVENKEEL_TRY(dealer, shell::Socket::dealer(context, connection.rebalancer));
-  EVENKEEL_TRY(subscriber,
-               shell::Socket::subscriber(context, connection.subscribe, wire::broadcast_topic(connection.model)));
+  EVENKEEL_TRY(dealer, shell::Socket::dealer(context, connection.rebalancer, connection.curve));
+  EVENKEEL_TRY(subscriber, shell::Socket::subscriber(context, connection.subscribe,
+                                                     wire::broadcast_topic(connection.model), connection.curve));
   return AgentShell(std::move(connection), std::move(state), std::move(worker), std::move(observer), std::move(dealer),
                     std::move(subscriber));
 }

@@ -19,6 +19,8 @@ struct Connection {
   std::string rebalancer;
   /// Endpoint of its PUB.
   std::string subscribe;
+  /// Off: the rebalancer's sockets take anyone.
+  shell::Curve curve = {};
 };
 
 struct TrafficCounters {

@@ -127,6 +127,12 @@ void AgentState::handle(const wire::Abort& abort, TimePoint) {
   if (prepared_ && prepared_->stamp == abort.stamp) discard_prepared();
 }
 
+void AgentState::handle(const wire::Retire& retire, TimePoint) {
+  if (!accepts_term(retire.stamp, "retire")) return;
+  if (committed_ && committed_->stamp.epoch == retire.stamp.epoch)
+    note("epoch_retired", retire.stamp, committed_->digest);
+}
+
 void AgentState::handle(const wire::Refusal& refusal, TimePoint now) {
   ++counters_.refusals_received;
   actions_.push_back(wire::Note{"message_refused",
@@ -206,6 +212,7 @@ void AgentState::send_hello(TimePoint now) {
   next_hello_ = now + hello_wait_;
   hello_wait_ = std::min(hello_wait_ * 2, options_.hello_interval_max);
   wire::Hello hello{.incarnation = options_.incarnation,
+                    .model_hash = wire::model_hash(options_.shape.layer_ids, options_.shape.experts),
                     .rank = options_.rank,
                     .world = options_.world,
                     .layer_ids = options_.shape.layer_ids,
@@ -222,12 +229,13 @@ void AgentState::send_report(TimePoint now, const Counts& counts) {
   actions_.push_back(Send{wire::Report{.incarnation = options_.incarnation,
                                        .sequence = ++reports_,
                                        .epoch = committed_->stamp.epoch,
-                                       .tokens = counts.tokens,
-                                       .count_tokens = counts.load_tokens}});
+                                       .window = 0,
+                                       .steps = counts.tokens,
+                                       .stages = {{wire::Stage::kMixed, counts.tokens, counts.load_tokens}}}});
 }
 
 void AgentState::send_applied() {
-  actions_.push_back(Send{wire::Applied{committed_->stamp, options_.incarnation, committed_->digest}});
+  actions_.push_back(Send{wire::Applied{committed_->stamp, options_.incarnation, committed_->digest, 0}});
 }
 
 }  // namespace evenkeel::agent

@@ -104,6 +104,7 @@ class AgentState {
   void handle(const wire::ReportAck& ack, TimePoint now);
   void handle(const wire::Prepare& prepare, TimePoint now);
   void handle(const wire::Commit& commit, TimePoint now);
+  void handle(const wire::Retire& retire, TimePoint now);
   void handle(const wire::Abort& abort, TimePoint now);
   void handle(const wire::Refusal& refusal, TimePoint now);
   /// Messages that only agents send.

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <utility>
 
 #include "partition/model/check.h"
 
@@ -14,7 +15,8 @@ StopSignals::StopSignals() {
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
-  EVENKEEL_CHECK(pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0, "the two signals can be blocked");
+  sigaddset(&signals, SIGHUP);
+  EVENKEEL_CHECK(pthread_sigmask(SIG_BLOCK, &signals, nullptr) == 0, "the signals can be blocked");
   descriptor_ = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
   EVENKEEL_CHECK(descriptor_ >= 0, "a process that has just started has a free descriptor");
 }
@@ -22,10 +24,25 @@ StopSignals::StopSignals() {
 StopSignals::~StopSignals() { close(descriptor_); }
 
 std::optional<int> StopSignals::exit_code() {
+  read_signals();
+  return std::exchange(exit_code_, std::nullopt);
+}
+
+bool StopSignals::take_reload() {
+  read_signals();
+  return std::exchange(is_reload_wanted_, false);
+}
+
+void StopSignals::read_signals() {
   constexpr int kInterrupted = 130;
   signalfd_siginfo info{};
-  if (read(descriptor_, &info, sizeof info) != sizeof info) return std::nullopt;
-  return info.ssi_signo == SIGTERM ? 0 : kInterrupted;
+  while (read(descriptor_, &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo == SIGHUP) {
+      is_reload_wanted_ = true;
+    } else {
+      exit_code_ = info.ssi_signo == SIGTERM ? 0 : kInterrupted;
+    }
+  }
 }
 
 }  // namespace evenkeel::shell

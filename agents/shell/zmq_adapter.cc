@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
+#include <cstring>
 #include <utility>
 #include <zmq.hpp>
 
@@ -11,7 +13,7 @@ namespace evenkeel::shell {
 namespace {
 
 // Messages a peer's queue holds. Counts are cumulative and commands are repeated, so a full queue costs freshness only;
-// 16 frames of at most 1 MiB bound what one peer can make us hold.
+// 16 frames of at most 2 MiB bound what one peer can make us hold.
 constexpr int kQueueMessages = 16;
 // Long enough for a last acknowledgement on one machine or rack; a dead peer must not hold up the end of a program.
 constexpr int kLingerMs = 1'000;
@@ -24,6 +26,8 @@ constexpr int kReconnectMs = 100;
 constexpr int kReconnectMaxMs = 2'000;
 // Agents of a whole cluster may connect at once after a restart; the default is 100.
 constexpr int kBacklog = 4'096;
+// A topic of two names is 140 bytes, the longest command of a CURVE handshake some 300.
+constexpr std::int64_t kSubscriptionBytesMax = 1'024;
 
 void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(wire::kFrameBytesMax));
@@ -38,12 +42,38 @@ void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::backlog, kBacklog);
 }
 
+/// Whoever binds is the server, whose ZAP handler says which keys are welcome.
+void set_curve(zmq::socket_t& socket, bool is_server, const Curve& curve) {
+  if (!curve.is_on()) return;
+  socket.set(zmq::sockopt::curve_secretkey, curve.own.secret_key);
+  socket.set(zmq::sockopt::curve_publickey, curve.own.public_key);
+  if (is_server) {
+    socket.set(zmq::sockopt::curve_server, true);
+    socket.set(zmq::sockopt::zap_domain, "evenkeel");
+  } else {
+    socket.set(zmq::sockopt::curve_serverkey, curve.server_key);
+  }
+}
+
 void set_role(zmq::socket_t& socket, int type, const std::string& topic) {
   // Without it a ROUTER drops messages to unknown peers in silence.
   if (type == ZMQ_ROUTER) socket.set(zmq::sockopt::router_mandatory, true);
   // Old reports must not pile up for a rebalancer that is away: send() says kFull instead.
   if (type == ZMQ_DEALER) socket.set(zmq::sockopt::immediate, true);
   if (type == ZMQ_SUB) socket.set(zmq::sockopt::subscribe, topic);
+  // Only subscriptions come in: one that is longer than any topic is no agent's.
+  if (type == ZMQ_PUB) socket.set(zmq::sockopt::maxmsgsize, kSubscriptionBytesMax);
+}
+
+/// A property of a message's connection, or null.
+const char* property(zmq::message_t& frame, const char* name) { return zmq_msg_gets(frame.handle(), name); }
+
+void note_sender(zmq::message_t& frame, Incoming& incoming) {
+  if (const char* user = property(frame, "User-Id")) incoming.user = user;
+  // ZMQ_SRCFD by its property: absent over inproc, where the function would set errno only.
+  if (const char* connection = property(frame, "__fd")) {
+    std::from_chars(connection, connection + std::strlen(connection), incoming.connection);
+  }
 }
 
 }  // namespace
@@ -57,11 +87,12 @@ Socket& Socket::operator=(Socket&&) noexcept = default;
 Socket::~Socket() = default;
 
 Result<Socket> Socket::open(SocketContext& context, int type, Attach attach, const std::string& endpoint,
-                            const std::string& topic) {
+                            const std::string& topic, const Curve& curve) {
   try {
     auto socket = std::make_unique<zmq::socket_t>(*context.context_, type);
     set_limits(*socket);
     set_role(*socket, type, topic);
+    set_curve(*socket, attach == Attach::kBind, curve);
     if (attach == Attach::kBind) {
       socket->bind(endpoint);
     } else {
@@ -74,17 +105,18 @@ Result<Socket> Socket::open(SocketContext& context, int type, Attach attach, con
   }
 }
 
-Result<Socket> Socket::dealer(SocketContext& context, const std::string& endpoint) {
-  return open(context, ZMQ_DEALER, Attach::kConnect, endpoint, "");
+Result<Socket> Socket::dealer(SocketContext& context, const std::string& endpoint, const Curve& curve) {
+  return open(context, ZMQ_DEALER, Attach::kConnect, endpoint, "", curve);
 }
-Result<Socket> Socket::subscriber(SocketContext& context, const std::string& endpoint, const std::string& topic) {
-  return open(context, ZMQ_SUB, Attach::kConnect, endpoint, topic);
+Result<Socket> Socket::subscriber(SocketContext& context, const std::string& endpoint, const std::string& topic,
+                                  const Curve& curve) {
+  return open(context, ZMQ_SUB, Attach::kConnect, endpoint, topic, curve);
 }
-Result<Socket> Socket::router(SocketContext& context, const std::string& endpoint) {
-  return open(context, ZMQ_ROUTER, Attach::kBind, endpoint, "");
+Result<Socket> Socket::router(SocketContext& context, const std::string& endpoint, const Curve& curve) {
+  return open(context, ZMQ_ROUTER, Attach::kBind, endpoint, "", curve);
 }
-Result<Socket> Socket::publisher(SocketContext& context, const std::string& endpoint) {
-  return open(context, ZMQ_PUB, Attach::kBind, endpoint, "");
+Result<Socket> Socket::publisher(SocketContext& context, const std::string& endpoint, const Curve& curve) {
+  return open(context, ZMQ_PUB, Attach::kBind, endpoint, "", curve);
 }
 
 Socket::Sent Socket::send(std::span<const std::string> parts) {
@@ -100,18 +132,25 @@ Socket::Sent Socket::send(std::span<const std::string> parts) {
 }
 
 std::optional<Parts> Socket::receive() {
-  Parts parts;
+  auto incoming = receive_from();
+  if (!incoming) return std::nullopt;
+  return std::move(incoming->parts);
+}
+
+std::optional<Incoming> Socket::receive_from(std::size_t parts_max) {
+  Incoming incoming;
   try {
     zmq::message_t frame;
     do {
       if (!socket_->recv(frame, zmq::recv_flags::dontwait)) return std::nullopt;
-      if (parts.size() < kPartsMax) parts.push_back(frame.to_string());
+      if (incoming.frames++ < parts_max) incoming.parts.push_back(frame.to_string());
     } while (frame.more());
+    note_sender(frame, incoming);
   } catch (const zmq::error_t&) {
     // Interrupted by a signal: the caller comes back.
     return std::nullopt;
   }
-  return parts;
+  return incoming;
 }
 
 void Socket::wait(std::span<Socket* const> sockets, std::chrono::milliseconds timeout) {

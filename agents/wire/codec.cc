@@ -15,6 +15,9 @@
 namespace evenkeel::wire {
 namespace {
 
+// The longest array of any message; each field has its own limit in FieldReader.
+constexpr std::size_t kArrayMax = std::max({kSlotsMax, kCopiesMax, kPathCellsMax});
+
 using Packer = msgpack::packer<msgpack::sbuffer>;
 
 std::string bytes_of(const msgpack::sbuffer& buffer) { return {buffer.data(), buffer.size()}; }
@@ -52,11 +55,28 @@ void pack_row(Packer& out, const Numbers& numbers) {
   for (const auto number : numbers) out.pack_uint64(static_cast<std::uint64_t>(number));
 }
 
+void pack_copies(Packer& out, std::string_view name, const std::vector<Copy>& copies) {
+  pack_text(out, name);
+  out.pack_array(size32(copies.size()));
+  for (const Copy& copy : copies) pack_row(out, std::array{copy.layer, copy.expert, copy.from_gpu, copy.to_gpu});
+}
+
 template <class T>
 void pack_table(Packer& out, std::string_view name, const Grid<T>& table) {
   pack_text(out, name);
   out.pack_array(size32(table.rows()));
   for (std::size_t row = 0; row < table.rows(); ++row) pack_row(out, table[row]);
+}
+
+void pack_stages(Packer& out, std::string_view name, const std::vector<StageCounts>& stages) {
+  pack_text(out, name);
+  out.pack_array(size32(stages.size()));
+  for (const StageCounts& stage : stages) {
+    out.pack_map(3);
+    pack_field(out, "stage", stage_name(stage.stage));
+    pack_field(out, "tokens", stage.tokens);
+    pack_table(out, "counts", stage.count_tokens);
+  }
 }
 
 void pack_placement(Packer& out, const Placement& placement) {
@@ -88,6 +108,7 @@ struct FieldPacker {
 
   void operator()(const Hello& m) const {
     pack_field(out, "incarnation", m.incarnation);
+    pack_field(out, "model_hash", m.model_hash);
     pack_field(out, "rank", m.rank);
     pack_field(out, "world", m.world);
     pack_text(out, "layer_ids");
@@ -104,19 +125,32 @@ struct FieldPacker {
     pack_field(out, "incarnation", m.incarnation);
     pack_field(out, "sequence", m.sequence);
     pack_field(out, "epoch", m.epoch);
-    pack_field(out, "tokens", m.tokens);
-    pack_table(out, "counts", m.count_tokens);
+    pack_field(out, "window", m.window);
+    pack_field(out, "steps", m.steps);
+    pack_stages(out, "stages", m.stages);
   }
   void operator()(const ReportAck& m) const {
     pack_stamp(out, m.committed);
     pack_field(out, "incarnation", m.incarnation);
     pack_field(out, "sequence", m.sequence);
+    pack_field(out, "window_decided", m.window_decided);
+  }
+  void operator()(const Paths& m) const {
+    pack_field(out, "incarnation", m.incarnation);
+    pack_field(out, "sequence", m.sequence);
+    pack_field(out, "stage", stage_name(m.stage));
+    pack_field(out, "window", m.window);
+    pack_field(out, "top_k", m.top_k);
+    pack_field(out, "one_in", m.one_in);
+    pack_table(out, "experts", m.experts);
   }
   void operator()(const Prepare& m) const {
     pack_stamp(out, m.stamp);
     pack_field(out, "base_epoch", m.base_epoch);
     pack_field(out, "deadline_ms", m.deadline_ms);
     pack_field(out, "placement", m.placement);
+    pack_copies(out, "copies", m.copies);
+    pack_field(out, "chain_left", m.chain_left);
   }
   void operator()(const Ready& m) const {
     pack_stamp(out, m.stamp);
@@ -130,7 +164,9 @@ struct FieldPacker {
     pack_stamp(out, m.stamp);
     pack_field(out, "incarnation", m.incarnation);
     pack_field(out, "digest", m.digest);
+    pack_field(out, "step", m.step);
   }
+  void operator()(const Retire& m) const { pack_stamp(out, m.stamp); }
   void operator()(const Abort& m) const {
     pack_stamp(out, m.stamp);
     pack_field(out, "reason", std::string_view(m.reason).substr(0, kTextBytesMax));
@@ -144,7 +180,7 @@ struct FieldPacker {
 };
 
 /// Fields of each message, "type" and "version" included, in the order of Message's alternatives.
-constexpr std::array<std::uint32_t, std::variant_size_v<Message>> kFieldsOf{9, 5, 7, 6, 7, 5, 5, 6, 5, 7};
+constexpr std::array<std::uint32_t, std::variant_size_v<Message>> kFieldsOf{10, 5, 8, 7, 9, 9, 5, 5, 7, 4, 5, 7};
 
 Stamp read_stamp(FieldReader& in) {
   return {.term = in.number("term", kNumberMax), .epoch = in.number("epoch", kNumberMax)};
@@ -155,6 +191,14 @@ std::vector<int> read_layer_ids(FieldReader& in) {
   std::vector<int> ids;
   std::transform(numbers.begin(), numbers.end(), std::back_inserter(ids), [](auto n) { return static_cast<int>(n); });
   return ids;
+}
+
+/// A table whose values were checked to fit.
+Grid<ExpertIndex> narrowed(const Grid<std::uint64_t>& table) {
+  Grid<ExpertIndex> experts(table.rows(), table.cols());
+  std::transform(table.cells().begin(), table.cells().end(), experts.cells().begin(),
+                 [](auto expert) { return static_cast<ExpertIndex>(expert); });
+  return experts;
 }
 
 Result<Placement> read_placement(const msgpack::object& object) {
@@ -168,12 +212,10 @@ Result<Placement> read_placement(const msgpack::object& object) {
   for (const auto slots : in.numbers("slots_of_gpu", kGpusMax, kSlotsMax)) {
     fields.slots_of_gpu.push_back(static_cast<std::uint32_t>(slots));
   }
-  const auto map = in.table("map", kSlotsMax, kExpertsMax - 1);
+  const auto map = in.table("map", {.cols = kSlotsMax}, kExpertsMax - 1);
   if (fields.layer_ids.size() * fields.experts > kCellsMax) in.fail("has too many layers and experts");
   EVENKEEL_TRY_STATUS(in.finish());
-  fields.expert_of_slot = Grid<ExpertIndex>(map.rows(), map.cols());
-  std::transform(map.cells().begin(), map.cells().end(), fields.expert_of_slot.cells().begin(),
-                 [](auto expert) { return static_cast<ExpertIndex>(expert); });
+  fields.expert_of_slot = narrowed(map);
   return Placement::create(std::move(fields));
 }
 
@@ -196,8 +238,65 @@ RefusalReason read_reason(FieldReader& in) {
   return RefusalReason::kUnknownAgent;
 }
 
+Stage read_stage(FieldReader& in) {
+  const std::string name = in.text("stage", kNameBytesMax);
+  for (const Stage stage : {Stage::kPrefill, Stage::kDecode, Stage::kMixed}) {
+    if (stage_name(stage) == name) return stage;
+  }
+  in.fail("field stage is not prefill, decode or mixed");
+  return Stage::kMixed;
+}
+
+StageCounts read_stage_counts(const msgpack::object& object, FieldReader& report) {
+  FieldReader in(object, "stage of a report");
+  StageCounts counts{.stage = read_stage(in),
+                     .tokens = in.number("tokens", kTokensMax),
+                     .count_tokens = in.table("counts", {.cols = kExpertsMax}, kTokensMax)};
+  if (const auto status = in.finish(); !status) report.fail("is refused: " + status.error().message);
+  return counts;
+}
+
+/// Of one shape, each stage once: what a reader of reports relies on.
+bool is_one_report(const std::vector<StageCounts>& stages) {
+  for (std::size_t i = 1; i < stages.size(); ++i) {
+    const Grid<std::uint64_t>& table = stages[i].count_tokens;
+    if (table.rows() != stages[0].count_tokens.rows() || table.cols() != stages[0].count_tokens.cols()) return false;
+    if (std::any_of(stages.begin(), stages.begin() + static_cast<std::ptrdiff_t>(i),
+                    [&](const StageCounts& other) { return other.stage == stages[i].stage; })) {
+      return false;
+    }
+  }
+  return true;
+}
+
+std::vector<StageCounts> read_stages(FieldReader& in) {
+  std::vector<StageCounts> stages;
+  for (const msgpack::object& object : in.array("stages", 1, kStagesMax)) {
+    stages.push_back(read_stage_counts(object, in));
+  }
+  if (!is_one_report(stages)) in.fail("field stages has a stage twice or tables of two shapes");
+  return stages;
+}
+
+std::vector<Copy> read_copies(FieldReader& in) {
+  std::vector<Copy> copies;
+  const auto rows = in.rows("copies", kCopiesMax, 4, kNumberMax);
+  copies.reserve(rows.rows());
+  for (std::size_t i = 0; i < rows.rows(); ++i) {
+    const auto row = rows[i];
+    if (row[0] >= kLayersMax || row[1] >= kExpertsMax || row[2] >= kGpusMax || row[3] >= kGpusMax) {
+      in.fail("field copies names a layer, expert or GPU beyond the limits");
+      return {};
+    }
+    copies.push_back({static_cast<std::uint32_t>(row[0]), static_cast<std::uint32_t>(row[1]),
+                      static_cast<std::uint32_t>(row[2]), static_cast<std::uint32_t>(row[3])});
+  }
+  return copies;
+}
+
 Message read_hello(FieldReader& in) {
   Hello m{.incarnation = in.number("incarnation", kNumberMax),
+          .model_hash = in.number("model_hash", ~std::uint64_t{0}),
           .rank = static_cast<std::uint32_t>(in.number("rank", kWorldMax - 1)),
           .world = static_cast<std::uint32_t>(in.number("world", kWorldMax)),
           .layer_ids = read_layer_ids(in),
@@ -216,14 +315,30 @@ Message read_report(FieldReader& in) {
   return Report{.incarnation = in.number("incarnation", kNumberMax),
                 .sequence = in.number("sequence", kNumberMax),
                 .epoch = in.number("epoch", kNumberMax),
-                .tokens = in.number("tokens", kTokensMax),
-                .count_tokens = in.table("counts", kExpertsMax, kTokensMax)};
+                .window = in.number("window", kNumberMax),
+                .steps = in.number("steps", kNumberMax),
+                .stages = read_stages(in)};
 }
 
 Message read_report_ack(FieldReader& in) {
   return ReportAck{.committed = read_stamp(in),
                    .incarnation = in.number("incarnation", kNumberMax),
-                   .sequence = in.number("sequence", kNumberMax)};
+                   .sequence = in.number("sequence", kNumberMax),
+                   .window_decided = in.number("window_decided", kNumberMax)};
+}
+
+Message read_paths(FieldReader& in) {
+  Paths m{.incarnation = in.number("incarnation", kNumberMax),
+          .sequence = in.number("sequence", kNumberMax),
+          .stage = read_stage(in),
+          .window = in.number("window", kNumberMax),
+          .top_k = in.number("top_k", kTopKMax),
+          .one_in = in.number("one_in", kOneInMax),
+          .experts = {}};
+  m.experts = narrowed(
+      in.table("experts", {.rows = kPathCellsMax, .cols = kLayersMax * kTopKMax, .cells = kPathCellsMax}, kNoExpert));
+  if (m.top_k == 0 || m.experts.cols() % m.top_k != 0) in.fail("field experts has rows that top_k does not divide");
+  return m;
 }
 
 Message read_ready(FieldReader& in) {
@@ -237,8 +352,11 @@ Message read_commit(FieldReader& in) {
 Message read_applied(FieldReader& in) {
   return Applied{.stamp = read_stamp(in),
                  .incarnation = in.number("incarnation", kNumberMax),
-                 .digest = in.number("digest", ~std::uint64_t{0})};
+                 .digest = in.number("digest", ~std::uint64_t{0}),
+                 .step = in.number("step", kNumberMax)};
 }
+
+Message read_retire(FieldReader& in) { return Retire{.stamp = read_stamp(in)}; }
 
 Message read_abort(FieldReader& in) {
   return Abort{.stamp = read_stamp(in), .reason = in.text("reason", kTextBytesMax)};
@@ -263,9 +381,20 @@ std::optional<Message> read_prepare(FieldReader& in) {
   const std::uint64_t base_epoch = in.number("base_epoch", kNumberMax);
   const std::uint64_t deadline_ms = in.number("deadline_ms", kDeadlineMsMax);
   auto placement = read_placement_field(in);
+  auto copies = read_copies(in);
+  const std::uint64_t chain_left = in.number("chain_left", kCopiesMax);
   if (!placement) return std::nullopt;
-  return Prepare{
-      .stamp = stamp, .base_epoch = base_epoch, .deadline_ms = deadline_ms, .placement = std::move(*placement)};
+  const auto fits = [&](const Copy& copy) {
+    return copy.layer < placement->layers() && copy.expert < placement->experts() &&
+           copy.from_gpu < placement->gpus() && copy.to_gpu < placement->gpus();
+  };
+  if (!std::all_of(copies.begin(), copies.end(), fits)) in.fail("field copies names what the placement does not have");
+  return Prepare{.stamp = stamp,
+                 .base_epoch = base_epoch,
+                 .deadline_ms = deadline_ms,
+                 .placement = std::move(*placement),
+                 .copies = std::move(copies),
+                 .chain_left = static_cast<std::uint32_t>(chain_left)};
 }
 
 using Read = std::optional<Message> (*)(FieldReader&);
@@ -278,10 +407,12 @@ constexpr std::array<std::pair<std::string_view, Read>, std::variant_size_v<Mess
     {"snapshot", read_snapshot},
     {"report", always<read_report>},
     {"report_ack", always<read_report_ack>},
+    {"paths", always<read_paths>},
     {"prepare", read_prepare},
     {"ready", always<read_ready>},
     {"commit", always<read_commit>},
     {"applied", always<read_applied>},
+    {"retire", always<read_retire>},
     {"abort", always<read_abort>},
     {"refusal", always<read_refusal>},
 }};
@@ -308,7 +439,7 @@ auto unpack(std::string_view bytes, Read read) -> decltype(read(std::declval<con
   }
   try {
     // Strings: the longest field, so names and texts share its limit here; each field has its own in FieldReader.
-    const msgpack::unpack_limit limit(kSlotsMax, kFieldsMax, kTextBytesMax, 0, 0, kDepthMax);
+    const msgpack::unpack_limit limit(kArrayMax, kFieldsMax, kTextBytesMax, 0, 0, kDepthMax);
     std::size_t used = 0;
     const msgpack::object_handle handle = msgpack::unpack(bytes.data(), bytes.size(), used, nullptr, nullptr, limit);
     if (used != bytes.size()) {

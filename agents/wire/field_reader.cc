@@ -96,26 +96,44 @@ std::vector<std::uint64_t> FieldReader::numbers(std::string_view name, std::size
   return result;
 }
 
-Grid<std::uint64_t> FieldReader::table(std::string_view name, std::size_t cols_max, std::uint64_t value_max) {
-  const msgpack::object* rows = take(name);
-  if (!rows || !is_row(*rows, name, kLayersMax) || !is_row(rows->via.array.ptr[0], name, cols_max)) return {};
-  const std::size_t cols = rows->via.array.ptr[0].via.array.size;
-  if (rows->via.array.size * cols > kCellsMax) {
-    fail(fmt::format("field {} has {} x {} cells; at most {} are taken", name, rows->via.array.size, cols, kCellsMax));
+std::span<const msgpack::object> FieldReader::array(std::string_view name, std::size_t count_min,
+                                                    std::size_t count_max) {
+  const msgpack::object* value = take(name);
+  if (!value) return {};
+  if (value->type != msgpack::type::ARRAY || value->via.array.size < count_min || value->via.array.size > count_max) {
+    fail(fmt::format("field {} is not an array of {} to {} entries", name, count_min, count_max));
     return {};
   }
-  Grid<std::uint64_t> table(rows->via.array.size, cols);
+  return items(*value);
+}
+
+Grid<std::uint64_t> FieldReader::table(std::string_view name, const TableMax& most, std::uint64_t value_max) {
+  const auto rows = array(name, 1, most.rows);
+  if (rows.empty() || !is_row(rows[0], name, most.cols)) return {};
+  const std::size_t cols = rows[0].via.array.size;
+  if (rows.size() * cols > most.cells) {
+    fail(fmt::format("field {} has {} x {} cells; at most {} are taken", name, rows.size(), cols, most.cells));
+    return {};
+  }
+  return cells_of(rows, name, cols, value_max);
+}
+
+Grid<std::uint64_t> FieldReader::rows(std::string_view name, std::size_t rows_max, std::size_t cols,
+                                      std::uint64_t value_max) {
+  return cells_of(array(name, 0, rows_max), name, cols, value_max);
+}
+
+Grid<std::uint64_t> FieldReader::cells_of(std::span<const msgpack::object> rows, std::string_view name,
+                                          std::size_t cols, std::uint64_t value_max) {
+  Grid<std::uint64_t> table(rows.size(), cols);
   for (std::size_t row = 0; row < table.rows(); ++row) {
-    const msgpack::object& source = rows->via.array.ptr[row];
-    if (!is_row(source, name, cols_max)) return {};
-    if (source.via.array.size != cols) {
-      fail(fmt::format("field {} has rows of {} and {} cells; rows are equally long", name, cols,
-                       source.via.array.size));
+    if (!is_row(rows[row], name, cols)) return {};
+    const auto cells = items(rows[row]);
+    if (cells.size() != cols) {
+      fail(fmt::format("field {} has rows of {} and {} cells; rows are equally long", name, cols, cells.size()));
       return {};
     }
-    for (std::size_t col = 0; col < cols; ++col) {
-      table(row, col) = number_of(source.via.array.ptr[col], name, value_max);
-    }
+    for (std::size_t col = 0; col < cols; ++col) table(row, col) = number_of(cells[col], name, value_max);
   }
   return table;
 }

@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <msgpack.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "agents/wire/limits.h"
 #include "partition/model/grid.h"
 #include "partition/model/result.h"
 
@@ -26,8 +28,19 @@ class FieldReader {
   [[nodiscard]] std::string text(std::string_view name, std::size_t bytes_max);
   [[nodiscard]] std::vector<std::uint64_t> numbers(std::string_view name, std::size_t count_max,
                                                    std::uint64_t value_max);
-  /// Rows of equal length; at least one cell, at most kCellsMax.
-  [[nodiscard]] Grid<std::uint64_t> table(std::string_view name, std::size_t cols_max, std::uint64_t value_max);
+  /// Entries of an array, between two numbers of them.
+  [[nodiscard]] std::span<const msgpack::object> array(std::string_view name, std::size_t count_min,
+                                                       std::size_t count_max);
+  struct TableMax {
+    std::size_t rows = kLayersMax;
+    std::size_t cols = 1;
+    std::size_t cells = kCellsMax;
+  };
+  /// Rows of equal length; at least one cell.
+  [[nodiscard]] Grid<std::uint64_t> table(std::string_view name, const TableMax& most, std::uint64_t value_max);
+  /// Any number of rows, each of exactly `cols` cells; none is a table of no rows.
+  [[nodiscard]] Grid<std::uint64_t> rows(std::string_view name, std::size_t rows_max, std::size_t cols,
+                                         std::uint64_t value_max);
   /// A map within the map.
   [[nodiscard]] const msgpack::object* object(std::string_view name);
 
@@ -38,6 +51,8 @@ class FieldReader {
  private:
   [[nodiscard]] const msgpack::object* take(std::string_view name);
   [[nodiscard]] std::uint64_t number_of(const msgpack::object& value, std::string_view name, std::uint64_t max);
+  [[nodiscard]] Grid<std::uint64_t> cells_of(std::span<const msgpack::object> rows, std::string_view name,
+                                             std::size_t cols, std::uint64_t value_max);
   [[nodiscard]] bool is_row(const msgpack::object& value, std::string_view name, std::size_t count_max);
 
   std::string what_;

@@ -13,6 +13,10 @@ class Fnv1a {
       hash_ = (hash_ ^ ((number >> shift) & 0xFF)) * 0x100000001B3ULL;
     }
   }
+  void add_layers(std::span<const int> ids) {
+    add(ids.size());
+    for (const int id : ids) add(static_cast<std::uint64_t>(id));
+  }
   [[nodiscard]] std::uint64_t value() const { return hash_; }
 
  private:
@@ -24,10 +28,12 @@ struct TypeName {
   std::string_view operator()(const Snapshot&) const { return "snapshot"; }
   std::string_view operator()(const Report&) const { return "report"; }
   std::string_view operator()(const ReportAck&) const { return "report_ack"; }
+  std::string_view operator()(const Paths&) const { return "paths"; }
   std::string_view operator()(const Prepare&) const { return "prepare"; }
   std::string_view operator()(const Ready&) const { return "ready"; }
   std::string_view operator()(const Commit&) const { return "commit"; }
   std::string_view operator()(const Applied&) const { return "applied"; }
+  std::string_view operator()(const Retire&) const { return "retire"; }
   std::string_view operator()(const Abort&) const { return "abort"; }
   std::string_view operator()(const Refusal&) const { return "refusal"; }
 };
@@ -48,17 +54,37 @@ std::string_view reason_name(RefusalReason reason) {
       return "shape_mismatch";
     case RefusalReason::kShrinkingCounts:
       return "shrinking_counts";
+    case RefusalReason::kImplausibleCounts:
+      return "implausible_counts";
     case RefusalReason::kConflict:
       return "conflict";
   }
   return "unknown_agent";
 }
 
+std::string_view stage_name(Stage stage) {
+  switch (stage) {
+    case Stage::kPrefill:
+      return "prefill";
+    case Stage::kDecode:
+      return "decode";
+    case Stage::kMixed:
+      return "mixed";
+  }
+  return "mixed";
+}
+
+std::uint64_t model_hash(std::span<const int> layer_ids, std::size_t experts) {
+  Fnv1a hash;
+  hash.add_layers(layer_ids);
+  hash.add(experts);
+  return hash.value();
+}
+
 std::uint64_t digest(const Placement& placement) {
   const Placement::Fields& fields = placement.fields();
   Fnv1a hash;
-  hash.add(fields.layer_ids.size());
-  for (const int id : fields.layer_ids) hash.add(static_cast<std::uint64_t>(id));
+  hash.add_layers(fields.layer_ids);
   hash.add(fields.experts);
   hash.add(fields.nodes);
   hash.add(fields.slots_of_gpu.size());

@@ -3,6 +3,7 @@
 #include <compare>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -22,9 +23,14 @@ struct Stamp {
   auto operator<=>(const Stamp&) const = default;
 };
 
+/// What kind of work a step did; prefill and decode load experts differently.
+enum class Stage { kPrefill, kDecode, kMixed };
+
 /// Agent to rebalancer: who is there, what it serves and which placement it holds. Asks for a Snapshot.
 struct Hello {
   std::uint64_t incarnation = 0;
+  /// As model_hash() of the shape below: two shapes under one name are refused.
+  std::uint64_t model_hash = 0;
   std::uint32_t rank = 0;
   std::uint32_t world = 1;
   std::vector<int> layer_ids;
@@ -42,6 +48,15 @@ struct Snapshot {
   bool operator==(const Snapshot&) const = default;
 };
 
+/// What one stage adds up to since the incarnation began.
+struct StageCounts {
+  Stage stage = Stage::kMixed;
+  std::uint64_t tokens = 0;
+  /// Tokens routed to each logical expert [layers, experts].
+  Grid<std::uint64_t> count_tokens;
+  bool operator==(const StageCounts&) const = default;
+};
+
 /// Agent to rebalancer: exact counts by logical expert since the incarnation began, so the newest report says all.
 struct Report {
   std::uint64_t incarnation = 0;
@@ -49,9 +64,13 @@ struct Report {
   std::uint64_t sequence = 0;
   /// Placement that the worker routes with.
   std::uint64_t epoch = 0;
-  std::uint64_t tokens = 0;
-  /// Tokens routed to each logical expert [layers, experts].
-  Grid<std::uint64_t> count_tokens;
+  /// Windows this worker has completed; stays 0 where nothing tags windows. A report of a worker that stands at a
+  /// window's end holds exactly the counts of windows 0 to window - 1.
+  std::uint64_t window = 0;
+  /// Steps since the incarnation began.
+  std::uint64_t steps = 0;
+  /// One to three, each stage at most once, all tables of one shape.
+  std::vector<StageCounts> stages;
   bool operator==(const Report&) const = default;
 };
 
@@ -60,7 +79,36 @@ struct ReportAck {
   Stamp committed;
   std::uint64_t incarnation = 0;
   std::uint64_t sequence = 0;
+  /// Decisions are finished (kept, or committed and eligible) for windows 0 to window_decided - 1.
+  std::uint64_t window_decided = 0;
   bool operator==(const ReportAck&) const = default;
+};
+
+/// Agent to rebalancer: a sample of token paths, at most once: loss makes the sample smaller.
+struct Paths {
+  std::uint64_t incarnation = 0;
+  /// Rises by one a batch, so that a lost one is noticed.
+  std::uint64_t sequence = 0;
+  Stage stage = Stage::kMixed;
+  /// As in Report, when the tokens were sampled.
+  std::uint64_t window = 0;
+  std::size_t top_k = 1;
+  /// One token in so many was sampled.
+  std::uint64_t one_in = 1;
+  /// Logical experts of each token, layer by layer, kNoExpert where a choice is empty [tokens, layers * top_k].
+  Grid<ExpertIndex> experts;
+  bool operator==(const Paths&) const = default;
+};
+
+/// An expert's weights that a GPU must load for an epoch.
+struct Copy {
+  /// Row of the map.
+  std::uint32_t layer = 0;
+  std::uint32_t expert = 0;
+  /// A GPU that holds it under the base epoch, the nearest one.
+  std::uint32_t from_gpu = 0;
+  std::uint32_t to_gpu = 0;
+  bool operator==(const Copy&) const = default;
 };
 
 /// Rebalancer to agent: load this placement beside the running one and go on routing with the old.
@@ -70,6 +118,10 @@ struct Prepare {
   /// Time left until the rebalancer gives up; a duration, because clocks of two machines do not agree.
   std::uint64_t deadline_ms = 0;
   Placement placement;
+  /// What the epoch needs loaded.
+  std::vector<Copy> copies;
+  /// Epochs of the chain that follow this one.
+  std::uint32_t chain_left = 0;
   bool operator==(const Prepare&) const = default;
 };
 
@@ -92,7 +144,15 @@ struct Applied {
   Stamp stamp;
   std::uint64_t incarnation = 0;
   std::uint64_t digest = 0;
+  /// Step of the incarnation at which the worker switched to it.
+  std::uint64_t step = 0;
   bool operator==(const Applied&) const = default;
+};
+
+/// Rebalancer to agent: all ranks have switched to this epoch; copies that only older ones need may be overwritten.
+struct Retire {
+  Stamp stamp;
+  bool operator==(const Retire&) const = default;
 };
 
 /// Rebalancer to agent: the prepared epoch will never be committed; free what was loaded for it.
@@ -103,12 +163,13 @@ struct Abort {
 };
 
 enum class RefusalReason {
-  kUnknownAgent,      ///< Say Hello first.
-  kStaleIncarnation,  ///< A newer incarnation of this worker is known.
-  kStaleStamp,        ///< A higher term or epoch was seen.
-  kShapeMismatch,     ///< Layers, experts, GPUs or model are not those being served.
-  kShrinkingCounts,   ///< A newer report counts less than an older one.
-  kConflict,          ///< A stamp came with two maps, or a rank or name is another's.
+  kUnknownAgent,       ///< Say Hello first.
+  kStaleIncarnation,   ///< A newer incarnation of this worker is known.
+  kStaleStamp,         ///< A higher term or epoch was seen.
+  kShapeMismatch,      ///< Layers, experts, GPUs or model are not those being served.
+  kShrinkingCounts,    ///< A newer report counts less than an older one.
+  kImplausibleCounts,  ///< A report counts more than one worker can.
+  kConflict,           ///< A stamp came with two maps, or a rank or name is another's.
 };
 
 /// Either way: a well-formed message was not acted on, and why. Nothing is ever dropped silently.
@@ -122,12 +183,18 @@ struct Refusal {
   bool operator==(const Refusal&) const = default;
 };
 
-using Message = std::variant<Hello, Snapshot, Report, ReportAck, Prepare, Ready, Commit, Applied, Abort, Refusal>;
+using Message =
+    std::variant<Hello, Snapshot, Report, ReportAck, Paths, Prepare, Ready, Commit, Applied, Retire, Abort, Refusal>;
 
 /// "hello", "snapshot", ...: the "type" of a message on the wire and its name in logs.
 [[nodiscard]] std::string_view type_name(const Message& message);
 /// "unknown_agent", ...: as on the wire.
 [[nodiscard]] std::string_view reason_name(RefusalReason reason);
+/// "prefill", "decode" or "mixed".
+[[nodiscard]] std::string_view stage_name(Stage stage);
+
+/// Names a model's shape: 64-bit FNV-1a over its number of layers, their ids and the number of experts.
+[[nodiscard]] std::uint64_t model_hash(std::span<const int> layer_ids, std::size_t experts);
 
 /// Names a map in logs and COMMITs: 64-bit FNV-1a over shape and slots. Equal placements have equal digests on every
 /// machine. It finds accidents, not forgeries. Cost: one pass over the map.

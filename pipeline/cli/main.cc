@@ -48,6 +48,7 @@ int run(int argc, char** argv) {
   evenkeel::add_synth_command(program);
   evenkeel::add_plan_command(program);
   evenkeel::add_replay_command(program);
+  evenkeel::add_service_commands(program);
   evenkeel::add_completion_command(program);
   evenkeel::add_man_command(program);
   try {

@@ -37,6 +37,13 @@ std::optional<std::string> unknown_word(int argc, char** argv, const std::vector
   return std::nullopt;
 }
 
+/// "EVENKEEL" and "min-tokens" as EVENKEEL_MIN_TOKENS.
+std::string variable(std::string name, const std::string& words) {
+  if (!name.empty()) name += '_';
+  for (const char c : words) name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+  return name;
+}
+
 }  // namespace
 
 CLI::Validator whole_number() {
@@ -60,18 +67,20 @@ CLI::Validator finite_number() {
 }
 
 std::string environment_name(const std::string& flag) {
-  std::string name = "EVENKEEL_";
-  for (const char c : flag.substr(flag.rfind("--") + 2)) {
-    name += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  }
-  return name;
+  return variable("EVENKEEL", flag.substr(flag.rfind("--") + 2));
+}
+
+std::string environment_name(const CLI::App& command, const std::string& flag) {
+  const bool is_program = command.get_name().starts_with("evenkeel-");
+  return is_program ? variable(variable("", command.get_name()), flag.substr(flag.rfind("--") + 2))
+                    : environment_name(flag);
 }
 
 std::string usage_message(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
   const auto chosen = program.get_subcommands();
   const auto commands = program.get_subcommands([](const CLI::App*) { return true; });
   std::optional<std::string> message;
-  if (chosen.empty() && !commands.empty()) {
+  if (chosen.empty() && program.get_require_subcommand_min() > 0) {
     std::vector<std::string> names;
     for (const CLI::App* command : commands) names.push_back(command->get_name());
     message = unknown_word(argc, argv, names, [](const std::string& word) { return !word.starts_with('-'); });

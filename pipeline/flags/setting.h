@@ -12,8 +12,10 @@ namespace evenkeel {
 /// Accepts the text of a finite number.
 [[nodiscard]] CLI::Validator finite_number();
 
-/// The variable that may set a flag: EVENKEEL_MIN_TOKENS for --min-tokens.
+/// The variable that may set a flag of `evenkeel` and its commands: EVENKEEL_MIN_TOKENS for --min-tokens.
 [[nodiscard]] std::string environment_name(const std::string& flag);
+/// The same for any program: EVENKEEL_AGENT_RANK for --rank of evenkeel-agent.
+[[nodiscard]] std::string environment_name(const CLI::App& command, const std::string& flag);
 
 template <class T>
 struct ValueOf {
@@ -37,7 +39,12 @@ CLI::Option* add_flag_value(CLI::App& command, const std::string& flag, T& value
 /// As add_flag_value(), and the environment may set it too.
 template <class T>
 CLI::Option* add_setting(CLI::App& command, const std::string& flag, T& value, const std::string& help) {
-  return add_flag_value(command, flag, value, help)->envname(environment_name(flag));
+  return add_flag_value(command, flag, value, help)->envname(environment_name(command, flag));
+}
+
+/// A flag without a value that the environment and settings files may set to true or false.
+inline CLI::Option* add_switch(CLI::App& command, const std::string& flag, bool& value, const std::string& help) {
+  return command.add_flag(flag, value, help)->envname(environment_name(command, flag));
 }
 
 /// What was wrong with a command line, in one sentence with the nearest word that is known and where help is to be had.

@@ -7,7 +7,6 @@
 
 #include "agents/wire/limits.h"
 #include "partition/model/check.h"
-#include "rebalancer/core/load_comparison.h"
 
 namespace evenkeel::rebalancer {
 namespace {
@@ -27,6 +26,19 @@ Status validate_running(const CoreOptions& options, const Placement& running) {
       running.gpus(), running.nodes(), running.redundant(), cluster.gpus, cluster.nodes, options.redundant));
 }
 
+Result<Placement> first_placement(const CoreOptions& options, const wire::Hello& hello) {
+  if (!options.first_placement) {
+    return contiguous_placement(hello.layer_ids, hello.experts, options.redundant, options.cluster.gpus,
+                                options.cluster.nodes);
+  }
+  const Placement& first = *options.first_placement;
+  if (first.experts() != hello.experts || !std::ranges::equal(first.layer_ids(), hello.layer_ids)) {
+    return invalid_input(fmt::format("{} layers of {} experts; the profile of --profile has {} of {}",
+                                     hello.layer_ids.size(), hello.experts, first.layers(), first.experts()));
+  }
+  return first;
+}
+
 }  // namespace
 
 Status CoreOptions::validate() const {
@@ -37,9 +49,7 @@ Status CoreOptions::validate() const {
   if (cluster.gpus > wire::kGpusMax) {
     return invalid_input(fmt::format("--gpus is {}; give 1 to {}", cluster.gpus, wire::kGpusMax));
   }
-  if (!(gain_min_ratio >= 0 && gain_min_ratio <= 1)) {
-    return invalid_input(fmt::format("--min-gain is {}; give 0 to 1", gain_min_ratio));
-  }
+  EVENKEEL_TRY_STATUS(policy.validate());
   const auto timeout_ms = prepare_timeout.count();
   if (timeout_ms < 1 || timeout_ms > static_cast<std::int64_t>(wire::kDeadlineMsMax)) {
     return invalid_input(
@@ -48,19 +58,48 @@ Status CoreOptions::validate() const {
   return {};
 }
 
-Result<Core> Core::create(CoreOptions options, Recovery recovery) {
+Result<Core> Core::create(CoreOptions options, std::uint64_t term, GroupRecovery recovery) {
+  options.policy.cluster = options.cluster;
   EVENKEEL_TRY_STATUS(options.validate());
   if (recovery.running) EVENKEEL_TRY_STATUS(validate_running(options, recovery.running->placement));
-  return Core(std::move(options), std::move(recovery));
+  return Core(std::move(options), term, std::move(recovery));
 }
 
-Core::Core(CoreOptions options, Recovery recovery)
+Core::Core(CoreOptions options, std::uint64_t term, GroupRecovery recovery)
     : options_(std::move(options)),
-      term_(recovery.term),
+      term_(term),
       next_epoch_(recovery.next_epoch),
       running_(std::move(recovery.running)),
-      registry_(options_.agents_expected) {
+      registry_(options_.agents_expected, options_.count_limits, running_.has_value()),
+      policy_(options_.policy),
+      is_resuming_(running_.has_value()) {
   if (running_) running_digest_ = wire::digest(running_->placement);
+  if (tokens_of(options_.known_loads) > 0) policy_.prime(options_.known_loads);
+}
+
+CoreCounters& CoreCounters::operator+=(const CoreCounters& other) {
+  hellos_accepted += other.hellos_accepted;
+  hellos_refused += other.hellos_refused;
+  reports_accepted += other.reports_accepted;
+  reports_stale += other.reports_stale;
+  reports_refused += other.reports_refused;
+  reports_implausible += other.reports_implausible;
+  paths_received += other.paths_received;
+  messages_from_unknown += other.messages_from_unknown;
+  messages_late += other.messages_late;
+  messages_unexpected += other.messages_unexpected;
+  refusals_received += other.refusals_received;
+  messages_resent += other.messages_resent;
+  windows_closed += other.windows_closed;
+  decisions_keep += other.decisions_keep;
+  decisions_adopt += other.decisions_adopt;
+  plans_failed += other.plans_failed;
+  epochs_prepared += other.epochs_prepared;
+  epochs_committed += other.epochs_committed;
+  epochs_aborted += other.epochs_aborted;
+  epochs_retired += other.epochs_retired;
+  chains_dropped += other.chains_dropped;
+  return *this;
 }
 
 Actions Core::step(const Event& event, TimePoint now) {
@@ -73,9 +112,11 @@ void Core::handle(const Received& received, TimePoint now) {
 }
 
 void Core::handle(const Tick&, TimePoint now) {
-  if (preparing_ && now >= preparing_->deadline) abort("the deadline has passed");
+  if (preparing_ && now >= preparing_->deadline)
+    abort("the deadline has passed without " + names_without([](const Agent& agent) { return agent.ready; }));
+  if (chain_ && !preparing_) go_on_with_chain(now);
   resend(now);
-  if (may_plan(now)) start_planning(now);
+  close_windows(now);
 }
 
 void Core::on(const Received& from, const wire::Hello& hello, TimePoint now) {
@@ -85,15 +126,16 @@ void Core::on(const Received& from, const wire::Hello& hello, TimePoint now) {
     ++counters_.hellos_refused;
     return refuse(from, std::move(*why));
   }
+  model_ = from.model;
   if (auto placed = ensure_first_placement(hello); !placed) {
     ++counters_.hellos_refused;
     return refuse(from, refusal(wire::RefusalReason::kShapeMismatch, "hello", placed.error().message));
   }
   ++counters_.hellos_accepted;
-  model_ = from.model;
   Agent& agent = registry_.agents().at(from.worker);
   note("agent_joined", {{"worker", from.worker}, {"incarnation", agent.incarnation}});
   send(agent, wire::Snapshot{{term_, running_->epoch}, running_->placement});
+  if (retired_epoch_ == running_->epoch) send(agent, wire::Retire{{term_, running_->epoch}});
   if (preparing_ && !agent.ready) send(agent, prepare_message(now));
   expect_answer(agent, now);
 }
@@ -109,6 +151,9 @@ std::optional<wire::Refusal> Core::reason_to_refuse(const Received& from, const 
                    fmt::format("{} layers of {} experts; the placement has {} of {}", hello.layer_ids.size(),
                                hello.experts, running_->placement.layers(), running_->placement.experts()));
   }
+  if (hello.model_hash != wire::model_hash(hello.layer_ids, hello.experts)) {
+    return refusal(kShapeMismatch, "hello", "the model's hash is not that of its layers and experts");
+  }
   const std::uint64_t epoch = running_ ? running_->epoch : 0;
   if (hello.term_seen > term_ || hello.epoch_applied.value_or(0) > epoch) {
     return refusal(kStaleStamp, "hello",
@@ -121,18 +166,16 @@ std::optional<wire::Refusal> Core::reason_to_refuse(const Received& from, const 
 
 Status Core::ensure_first_placement(const wire::Hello& hello) {
   if (running_) return {};
-  const Cluster& cluster = options_.cluster;
-  EVENKEEL_TRY(placement,
-               contiguous_placement(hello.layer_ids, hello.experts, options_.redundant, cluster.gpus, cluster.nodes));
+  EVENKEEL_TRY(placement, first_placement(options_, hello));
   const wire::Stamp stamp{term_, next_epoch_++};
   actions_.push_back(
-      Write{{{RecordKind::kPrepare, stamp, placement, ""}, {RecordKind::kCommit, stamp, std::nullopt, ""}}});
+      Write{{{RecordKind::kPrepare, model_, stamp, placement, ""}, {RecordKind::kCommit, model_, stamp, {}, ""}}});
   running_digest_ = wire::digest(placement);
   running_ = Committed{stamp.epoch, std::move(placement)};
   note("epoch_committed", {{"term", stamp.term},
                            {"epoch", stamp.epoch},
                            {"digest", wire::digest_text(running_digest_)},
-                           {"placement", "contiguous"}});
+                           {"placement", options_.first_placement ? "from a profile" : "contiguous"}});
   return {};
 }
 
@@ -152,9 +195,10 @@ Agent* Core::known(const Received& from, std::uint64_t incarnation, TimePoint no
 void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
   Agent* agent = known(from, report.incarnation, now);
   if (!agent) return;
-  switch (registry_.take(*agent, report)) {
+  switch (registry_.take(*agent, report, windows_closed_, now)) {
     case Intake::kAccepted:
       ++counters_.reports_accepted;
+      close_windows(now);
       break;
     case Intake::kStale:
       ++counters_.reports_stale;
@@ -164,12 +208,21 @@ void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
       return refuse(
           from, refusal(wire::RefusalReason::kShrinkingCounts, "report",
                         fmt::format("report {} counts less than report {}", report.sequence, agent->report_sequence)));
+    case Intake::kImplausible:
+      ++counters_.reports_refused;
+      ++counters_.reports_implausible;
+      return refuse(from, refusal(wire::RefusalReason::kImplausibleCounts, "report",
+                                  fmt::format("report {} counts more than one worker can", report.sequence)));
     case Intake::kWrongShape:
       ++counters_.reports_refused;
       return refuse(from,
                     refusal(wire::RefusalReason::kShapeMismatch, "report", "counts have another shape than hello"));
   }
-  send(*agent, wire::ReportAck{{term_, running_->epoch}, report.incarnation, report.sequence});
+  send(*agent, wire::ReportAck{{term_, running_->epoch}, report.incarnation, report.sequence, windows_decided_});
+}
+
+void Core::on(const Received& from, const wire::Paths& paths, TimePoint now) {
+  if (known(from, paths.incarnation, now)) ++counters_.paths_received;
 }
 
 void Core::on(const Received& from, const wire::Ready& ready, TimePoint now) {
@@ -179,7 +232,6 @@ void Core::on(const Received& from, const wire::Ready& ready, TimePoint now) {
     ++counters_.messages_late;
     return;
   }
-  if (!agent->ready) note("agent_ready", {{"worker", from.worker}, {"epoch", ready.stamp.epoch}});
   agent->ready = true;
   commit_if_all_ready(now);
 }
@@ -192,7 +244,7 @@ void Core::on(const Received& from, const wire::Applied& applied, TimePoint now)
     return;
   }
   if (std::exchange(agent->epoch_applied, applied.stamp.epoch) == applied.stamp.epoch) return;
-  note("agent_applied", {{"worker", from.worker}, {"epoch", applied.stamp.epoch}});
+  retire_if_all_applied(now);
 }
 
 void Core::on(const Received& from, const wire::Refusal& refused, TimePoint) {

@@ -1,87 +1,59 @@
-// From counts to a committed epoch: deciding, preparing, committing, giving up, repeating.
+// From a decision to committed epochs, one after the other: preparing, committing, retiring, giving up, repeating.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "rebalancer/core/core.h"
-#include "rebalancer/core/load_comparison.h"
+#include "partition/adaptive/imbalance.h"
 
 namespace evenkeel::rebalancer {
+namespace {
+
+std::vector<wire::Copy> wire_copies(const Transfers& transfers) {
+  std::vector<wire::Copy> copies;
+  for (const ScheduledCopy& scheduled : transfers.copies) {
+    const ExpertCopy& copy = scheduled.copy;
+    copies.push_back({static_cast<std::uint32_t>(copy.layer.index()), static_cast<std::uint32_t>(copy.expert.index()),
+                      static_cast<std::uint32_t>(copy.from.index()), static_cast<std::uint32_t>(copy.to.index())});
+  }
+  return copies;
+}
+
+}  // namespace
+
 bool Core::all_applied() const {
   const auto& agents = registry_.agents();
   return std::all_of(agents.begin(), agents.end(),
                      [&](const auto& entry) { return entry.second.epoch_applied == running_->epoch; });
 }
 
-bool Core::may_plan(TimePoint now) const {
-  if (!running_ || planning_ || preparing_) return false;
-  if (options_.migrations_max && counters_.epochs_committed >= *options_.migrations_max) return false;
-  if (decided_at_ && now - *decided_at_ < options_.interval_min) return false;
-  return registry_.tokens() - planned_tokens_ >= options_.tokens_min && registry_.is_complete(now, options_.lease) &&
-         all_applied();
-}
-
-void Core::start_planning(TimePoint now) {
-  Grid<std::uint64_t> fresh = registry_.load_tokens();
-  if (!planned_load_.empty()) {
-    for (std::size_t cell = 0; cell < fresh.cells().size(); ++cell) fresh.cells()[cell] -= planned_load_.cells()[cell];
+std::string Core::names_without(bool (*holds)(const Agent&)) const {
+  // So many fit the text of an ABORT.
+  constexpr std::size_t kNamesMax = 3;
+  std::vector<std::string> names;
+  for (const auto& [worker, agent] : registry_.agents()) {
+    if (!holds(agent)) names.push_back(worker);
   }
-  planned_load_ = registry_.load_tokens();
-  const std::uint64_t tokens = registry_.tokens() - std::exchange(planned_tokens_, registry_.tokens());
-  decided_at_ = now;
-  planning_ = ++plans_;
-  plan_profile_ = {};
-  const auto ids = running_->placement.layer_ids();
-  plan_profile_.shape = {
-      .layer_ids = {ids.begin(), ids.end()}, .experts = running_->placement.experts(), .hidden_layers = std::nullopt};
-  plan_profile_.windows.push_back({.load_tokens = std::move(fresh)});
-  note("plan_started", {{"plan", plans_}, {"tokens", tokens}});
-  actions_.push_back(StartPlanning{plans_, plan_profile_});
+  const std::size_t more = names.size() - std::min(names.size(), kNamesMax);
+  names.resize(names.size() - more);
+  return fmt::format("{}{}", fmt::join(names, ", "), more > 0 ? fmt::format(" and {} more", more) : "");
 }
 
-void Core::handle(const PlanReady& plan, TimePoint now) {
-  if (planning_ != plan.plan) {
-    ++counters_.messages_late;
-    return;
-  }
-  planning_.reset();
-  if (!plan.placement) return keep("the solver failed: " + plan.placement.error().message, {});
-  if (plan.placement->fields().shares) return keep("the plan splits an expert's tokens unevenly", {});
-  const auto compared = compare_loads(plan_profile_.windows.front().load_tokens, running_->placement, *plan.placement);
-  if (!compared) return keep("the plan does not fit: " + compared.error().message, {});
-  wire::Note::Fields fields{{"imbalance_before", compared->imbalance_before},
-                            {"imbalance_after", compared->imbalance_after},
-                            {"slots_moved", compared->slots_moved},
-                            {"solve_seconds", plan.solve_seconds}};
-  if (compared->slots_moved == 0) return keep("the running placement is the plan", std::move(fields));
-  if (compared->gain_ratio() <= options_.gain_min_ratio) {
-    return keep(fmt::format("the gain of {:.4f} is not above {:.4f}", compared->gain_ratio(), options_.gain_min_ratio),
-                std::move(fields));
-  }
-  if (!registry_.is_complete(now, options_.lease)) return keep("an agent is absent", std::move(fields));
-  fields.insert(
-      fields.begin(),
-      {{"verdict", "adopt"},
-       {"reason", fmt::format("the gain of {:.4f} is above {:.4f}", compared->gain_ratio(), options_.gain_min_ratio)}});
-  note("plan_decided", std::move(fields));
-  prepare(*plan.placement, now);
-}
-
-void Core::keep(std::string reason, wire::Note::Fields fields) {
-  ++counters_.decisions_keep;
-  fields.insert(fields.begin(), {{"verdict", "keep"}, {"reason", std::move(reason)}});
-  note("plan_decided", std::move(fields));
-}
-
-void Core::prepare(Placement placement, TimePoint now) {
+void Core::prepare_next(TimePoint now) {
+  if (!registry_.is_complete(now, options_.lease)) return drop_chain("an agent is absent");
   ++counters_.epochs_prepared;
   const wire::Stamp stamp{term_, next_epoch_++};
-  preparing_ = Preparing{stamp, std::move(placement), now + options_.prepare_timeout};
-  actions_.push_back(Write{{{RecordKind::kPrepare, stamp, preparing_->placement, ""}}});
+  const Transfers& transfers = chain_->plan.epochs[chain_->next].transfers;
+  preparing_ =
+      Preparing{stamp, chain_->placements[chain_->next], wire_copies(transfers), now + options_.prepare_timeout};
+  actions_.push_back(Write{{{RecordKind::kPrepare, model_, stamp, preparing_->placement, ""}}});
   note("epoch_prepared", {{"term", stamp.term},
                           {"epoch", stamp.epoch},
-                          {"digest", wire::digest_text(wire::digest(preparing_->placement))}});
+                          {"digest", wire::digest_text(wire::digest(preparing_->placement))},
+                          {"copies", std::uint64_t{preparing_->copies.size()}},
+                          {"chain_left", std::uint64_t{chain_->placements.size() - chain_->next - 1}}});
   actions_.push_back(Broadcast{model_, prepare_message(now)});
   for (auto& [worker, agent] : registry_.agents()) {
     agent.ready = false;
@@ -94,7 +66,9 @@ wire::Prepare Core::prepare_message(TimePoint now) const {
   return {.stamp = preparing_->stamp,
           .base_epoch = running_->epoch,
           .deadline_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 0)),
-          .placement = preparing_->placement};
+          .placement = preparing_->placement,
+          .copies = preparing_->copies,
+          .chain_left = static_cast<std::uint32_t>(chain_->placements.size() - chain_->next - 1)};
 }
 
 void Core::commit_if_all_ready(TimePoint now) {
@@ -104,29 +78,70 @@ void Core::commit_if_all_ready(TimePoint now) {
   if (!ready) return;
   ++counters_.epochs_committed;
   const wire::Stamp stamp = preparing_->stamp;
-  actions_.push_back(Write{{{RecordKind::kCommit, stamp, std::nullopt, ""}}});
+  actions_.push_back(Write{{{RecordKind::kCommit, model_, stamp, std::nullopt, ""}}});
+  const double imbalance_before = imbalance_mean(window_load_, running_->placement);
   running_ = Committed{stamp.epoch, std::move(preparing_->placement)};
   running_digest_ = wire::digest(running_->placement);
+  const std::uint64_t copies = preparing_->copies.size();
   preparing_.reset();
-  note("epoch_committed",
-       {{"term", stamp.term}, {"epoch", stamp.epoch}, {"digest", wire::digest_text(running_digest_)}});
+  ++chain_->next;
+  chain_->deadline = now + options_.prepare_timeout;
+  note("epoch_committed", {{"term", stamp.term},
+                           {"epoch", stamp.epoch},
+                           {"digest", wire::digest_text(running_digest_)},
+                           {"imbalance_before", imbalance_before},
+                           {"imbalance_after", imbalance_mean(window_load_, running_->placement)},
+                           {"copies", copies},
+                           {"chain_left", std::uint64_t{chain_->placements.size() - chain_->next}}});
   const wire::Commit commit{stamp, running_digest_};
   for (auto& [worker, agent] : agents) {
     expect_answer(agent, now);
     send(agent, commit);
   }
   actions_.push_back(Broadcast{model_, commit});
+  if (chain_->next < chain_->placements.size()) return;
+  note("migration_finished", {{"epoch", stamp.epoch},
+                              {"slots_moved", std::uint64_t{chain_->plan.moves}},
+                              {"lag_ms", std::chrono::duration<double, std::milli>(now - window_closed_at_).count()}});
+  chain_.reset();
+  finish_windows();
+}
+
+void Core::retire_if_all_applied(TimePoint now) {
+  if (preparing_ || !all_applied() || registry_.agents().size() != registry_.world()) return;
+  if (retired_epoch_ != running_->epoch) {
+    retired_epoch_ = running_->epoch;
+    ++counters_.epochs_retired;
+    const wire::Retire retire{{term_, running_->epoch}};
+    note("epoch_retired", {{"term", term_}, {"epoch", running_->epoch}});
+    for (const auto& [worker, agent] : registry_.agents()) send(agent, retire);
+    actions_.push_back(Broadcast{model_, retire});
+  }
+  if (chain_) prepare_next(now);
+}
+
+void Core::go_on_with_chain(TimePoint now) {
+  if (now >= chain_->deadline) drop_chain("a worker has not switched in time");
+}
+
+void Core::drop_chain(const std::string& reason) {
+  ++counters_.chains_dropped;
+  note("migration_dropped", {{"reason", reason},
+                             {"epochs_done", std::uint64_t{chain_->next}},
+                             {"epochs", std::uint64_t{chain_->placements.size()}}});
+  chain_.reset();
+  finish_windows();
 }
 
 void Core::abort(std::string reason) {
   ++counters_.epochs_aborted;
   const wire::Abort message{preparing_->stamp, reason};
-  actions_.push_back(Write{{{RecordKind::kAbort, preparing_->stamp, std::nullopt, reason}}});
-  note("epoch_aborted",
-       {{"term", preparing_->stamp.term}, {"epoch", preparing_->stamp.epoch}, {"reason", std::move(reason)}});
+  actions_.push_back(Write{{{RecordKind::kAbort, model_, preparing_->stamp, std::nullopt, reason}}});
+  note("epoch_aborted", {{"term", preparing_->stamp.term}, {"epoch", preparing_->stamp.epoch}, {"reason", reason}});
   preparing_.reset();
   for (const auto& [worker, agent] : registry_.agents()) send(agent, message);
   actions_.push_back(Broadcast{model_, message});
+  drop_chain(reason);
 }
 
 void Core::expect_answer(Agent& agent, TimePoint now) {

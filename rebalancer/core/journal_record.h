@@ -6,20 +6,30 @@
 
 #include "agents/wire/message.h"
 #include "partition/model/placement.h"
+#include "partition/adaptive/policy.h"
 
 namespace evenkeel::rebalancer {
 
 enum class RecordKind { kPrepare, kCommit, kAbort };
 
-/// One decision as the journal keeps it. Records are only ever added.
+/// One step of a migration as the journal keeps it. Records are only ever added.
 struct JournalRecord {
   RecordKind kind = RecordKind::kPrepare;
+  /// The model and EP group whose epoch it is.
+  std::string model;
   wire::Stamp stamp;
   /// With kPrepare: the map; a COMMIT of the same epoch makes it the running one.
   std::optional<Placement> placement;
   /// With kAbort.
   std::string reason;
   bool operator==(const JournalRecord&) const = default;
+};
+
+/// One decision at the end of a window, for people: recovery does not need it.
+struct DecidedRecord {
+  std::string model;
+  std::uint64_t term = 0;
+  DecisionRecord decision;
 };
 
 }  // namespace evenkeel::rebalancer

@@ -3,32 +3,34 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <utility>
 
 namespace evenkeel::rebalancer {
 
 Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> records) {
-  Recovery recovery{.term = term, .running = std::nullopt, .next_epoch = 0, .aborts = {}};
-  std::map<std::uint64_t, const JournalRecord*> undecided;
+  Recovery recovery{.term = term, .groups = {}, .aborts = {}};
+  std::map<std::pair<std::string, std::uint64_t>, const JournalRecord*> undecided;
   for (const JournalRecord& record : records) {
     const std::uint64_t epoch = record.stamp.epoch;
-    recovery.next_epoch = std::max(recovery.next_epoch, epoch + 1);
+    GroupRecovery& group = recovery.groups[record.model];
+    group.next_epoch = std::max(group.next_epoch, epoch + 1);
     if (record.kind == RecordKind::kPrepare) {
-      undecided[epoch] = &record;
+      undecided[{record.model, epoch}] = &record;
       continue;
     }
-    const auto prepared = undecided.find(epoch);
+    const auto prepared = undecided.find({record.model, epoch});
     if (record.kind == RecordKind::kCommit) {
       if (prepared == undecided.end() || !prepared->second->placement) {
         return invalid_input(fmt::format(
             "journal: epoch {} has a COMMIT without the map it commits; restore the file from a copy", epoch));
       }
-      recovery.running = Committed{epoch, *prepared->second->placement};
+      group.running = Committed{epoch, *prepared->second->placement};
     }
-    undecided.erase(epoch);
+    if (prepared != undecided.end()) undecided.erase(prepared);
   }
-  for (const auto& [epoch, record] : undecided) {
+  for (const auto& [key, record] : undecided) {
     recovery.aborts.push_back({.kind = RecordKind::kAbort,
+                               .model = record->model,
                                .stamp = record->stamp,
                                .placement = std::nullopt,
                                .reason = "the rebalancer ended before COMMIT"});

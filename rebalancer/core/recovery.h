@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "partition/model/result.h"
@@ -15,13 +17,19 @@ struct Committed {
   Placement placement;
 };
 
-/// Where a rebalancer starts from.
-struct Recovery {
-  std::uint64_t term = 1;
+/// Where one model and EP group starts from.
+struct GroupRecovery {
   /// The last committed placement; none in a new journal.
   std::optional<Committed> running;
   /// Above every epoch the journal knows, aborted ones too: a number never names two maps.
   std::uint64_t next_epoch = 0;
+};
+
+/// Where a rebalancer starts from.
+struct Recovery {
+  std::uint64_t term = 1;
+  /// By model.
+  std::map<std::string, GroupRecovery> groups;
   /// To be written before anything is sent: a prepared epoch without COMMIT is given up.
   std::vector<JournalRecord> aborts;
 };

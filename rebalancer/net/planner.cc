@@ -2,31 +2,43 @@
 
 #include <utility>
 
-#include "partition/model/check.h"
-#include "partition/place.h"
-
 namespace evenkeel::rebalancer {
 namespace {
 
-PlanReady solve(const StartPlanning& job, const PlannerOptions& options) {
-  PlaceOptions place_options;
-  place_options.redundant = options.redundant;
-  place_options.time = options.solve_time;
-  const auto solution = place(job.profile, options.cluster, place_options);
-  if (!solution) return {job.plan, tl::unexpected(solution.error()), 0};
-  return {job.plan, solution->placement, solution->solve_seconds};
+PlanReady solve_job(StartPlanning job, const PlannerOptions& options) {
+  PlanRequest& request = job.request;
+  const std::size_t redundant = request.running.redundant();
+  const SolveJob solve_job{.cluster = request.cluster,
+                           .profile = std::move(request.forecast),
+                           .redundant = redundant,
+                           .running = std::move(request.running),
+                           .moves_max = request.moves_max,
+                           .time = options.solve_time};
+  auto answer = solve_in_child(options.command, solve_job, options.limits);
+  if (!answer) return {job.model, job.plan, tl::unexpected(answer.error()), 0};
+  return {job.model, job.plan, std::move(answer->placement), answer->solve_seconds};
 }
 
 }  // namespace
 
 void Planner::plan(StartPlanning job) {
-  EVENKEEL_CHECK(!running_.valid(), "the core asks for one plan at a time");
-  running_ = std::async(std::launch::async, [job = std::move(job), options = options_] { return solve(job, options); });
+  waiting_.push_back(std::move(job));
+  start_next();
+}
+
+void Planner::start_next() {
+  if (running_.valid() || waiting_.empty()) return;
+  running_ = std::async(std::launch::async, [job = std::move(waiting_.front()), options = options_]() mutable {
+    return solve_job(std::move(job), options);
+  });
+  waiting_.pop_front();
 }
 
 std::optional<PlanReady> Planner::take_finished() {
   if (!running_.valid() || running_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return std::nullopt;
-  return running_.get();
+  PlanReady plan = running_.get();
+  start_next();
+  return plan;
 }
 
 }  // namespace evenkeel::rebalancer

@@ -1,34 +1,41 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
+#include <deque>
 #include <future>
 #include <optional>
+#include <string>
+#include <vector>
 
-#include "partition/model/cluster.h"
 #include "rebalancer/core/core.h"
+#include "rebalancer/solver/solver_process.h"
 
 namespace evenkeel::rebalancer {
 
 struct PlannerOptions {
-  Cluster cluster;
-  std::size_t redundant = 0;
-  /// Wall time of one solve.
+  /// Wall time of the search of one plan.
   std::chrono::duration<double> solve_time{1.0};
+  SolverLimits limits;
+  std::vector<std::string> command = solver_command();
 };
 
-/// Runs the solver on a thread of its own, so that the loop that serves agents never waits for it. One plan at a time.
-/// To be used by one thread. Its end waits for the solve that is running.
+/// Has plans made in a child process, one after the other, so that the loop that serves agents never waits for one and
+/// no solver can end it. To be used by one thread. Its end waits for the child that is running.
 class Planner {
  public:
-  explicit Planner(PlannerOptions options) : options_(options) {}
+  explicit Planner(PlannerOptions options) : options_(std::move(options)) {}
 
+  /// Queues a job. A model has at most one: the core asks for one plan at a time.
   void plan(StartPlanning job);
   /// A finished plan, or nothing yet. Never blocks.
   [[nodiscard]] std::optional<PlanReady> take_finished();
+  [[nodiscard]] bool is_busy() const { return running_.valid(); }
 
  private:
+  void start_next();
+
   PlannerOptions options_;
+  std::deque<StartPlanning> waiting_;
   std::future<PlanReady> running_;
 };
 

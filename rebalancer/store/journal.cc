@@ -10,9 +10,10 @@
 namespace evenkeel::rebalancer {
 namespace {
 
-constexpr std::uint64_t kVersion = 1;
+constexpr std::uint64_t kVersion = 2;
 constexpr std::uint64_t kEpochsKept = 256;
 constexpr std::uint64_t kTermsKept = 256;
+constexpr std::uint64_t kDecisionsKept = 4096;
 
 constexpr std::array<std::string_view, 3> kKindNames{"PREPARE", "COMMIT", "ABORT"};
 
@@ -25,22 +26,36 @@ std::optional<RecordKind> kind_of(std::string_view name) {
   return std::nullopt;
 }
 
-// EXCLUSIVE keeps the file locked while the connection lives: two rebalancers on one journal would be two leaders. The
-// wait covers the end of a predecessor that was asked to stop.
-constexpr const char* kSettings =
-    "PRAGMA busy_timeout=2000; PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;";
+// The wait is for whoever copies the file while it is in use.
+constexpr const char* kSettings = "PRAGMA busy_timeout=2000; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;";
 
 constexpr const char* kTables = R"(
   CREATE TABLE IF NOT EXISTS term(term INTEGER PRIMARY KEY, started_utc TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS record(
     sequence INTEGER PRIMARY KEY,
     term INTEGER NOT NULL,
+    model TEXT NOT NULL,
     epoch INTEGER NOT NULL,
     kind TEXT NOT NULL CHECK (kind IN ('PREPARE', 'COMMIT', 'ABORT')),
     placement BLOB,
     reason TEXT NOT NULL,
     written_utc TEXT NOT NULL);
-  PRAGMA user_version = 1;
+  CREATE TABLE IF NOT EXISTS wish(name TEXT PRIMARY KEY, reason TEXT NOT NULL, since_utc TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS decision(
+    sequence INTEGER PRIMARY KEY,
+    term INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    window INTEGER NOT NULL,
+    verdict TEXT NOT NULL CHECK (verdict IN ('adopt', 'keep')),
+    reason TEXT NOT NULL,
+    imbalance REAL NOT NULL,
+    drift REAL NOT NULL,
+    gain_seconds REAL,
+    cost_seconds REAL,
+    bound_seconds REAL,
+    slots_moved INTEGER NOT NULL,
+    written_utc TEXT NOT NULL);
+  PRAGMA user_version = 2;
 )";
 
 Status run_once(Result<SqliteStatement>& statement) {
@@ -58,10 +73,12 @@ Result<Journal> Journal::open(const std::filesystem::path& folder) {
   if (error) {
     return failure(fmt::format("--state {}: {}; give a folder that can be written", folder.string(), error.message()));
   }
+  // Two rebalancers on one journal would be two leaders.
+  EVENKEEL_TRY(lock, FolderLock::take(folder));
   const std::filesystem::path path = folder / "journal.sqlite";
   auto database = SqliteDatabase::open(path);
   if (!database) return failure(fmt::format("{}: {}", path.string(), database.error().message));
-  Journal journal(path.string(), std::move(*database));
+  Journal journal(path.string(), std::move(lock), std::move(*database));
   if (auto status = journal.prepare_file(); !status) return tl::unexpected(journal.explain(status.error()));
   return journal;
 }
@@ -87,7 +104,7 @@ Error Journal::explain(const Error& error) const {
   const bool held = error.message.find("locked") != std::string::npos;
   return {ErrorCode::kFailure,
           fmt::format("{}: {}; {}", path_, error.message,
-                      held ? "another rebalancer has it open: stop that one, or give another --state"
+                      held ? "another program holds it: end that one"
                            : "restore it from a copy, or give an empty folder as --state and restart the agents")};
 }
 
@@ -105,7 +122,7 @@ Result<std::uint64_t> Journal::begin_term() {
 }
 
 Result<std::vector<JournalRecord>> Journal::records() {
-  auto query = database_.prepare("SELECT term, epoch, kind, placement, reason FROM record ORDER BY sequence");
+  auto query = database_.prepare("SELECT term, epoch, kind, placement, reason, model FROM record ORDER BY sequence");
   if (!query) return tl::unexpected(explain(query.error()));
   std::vector<JournalRecord> records;
   while (true) {
@@ -122,6 +139,7 @@ Result<JournalRecord> Journal::read(const SqliteStatement& row) const {
   const auto kind = kind_of(row.text(2));
   if (!kind) return failure(fmt::format("a record is of kind {}", row.text(2)));
   JournalRecord record{.kind = *kind,
+                       .model = row.text(5),
                        .stamp = {.term = row.number(0), .epoch = row.number(1)},
                        .placement = std::nullopt,
                        .reason = row.text(4)};
@@ -134,38 +152,92 @@ Result<JournalRecord> Journal::read(const SqliteStatement& row) const {
 }
 
 Status Journal::append(std::span<const JournalRecord> records) {
-  auto status = insert_all(records);
+  return in_transaction([&]() -> Status {
+    for (const JournalRecord& record : records) EVENKEEL_TRY_STATUS(insert(record));
+    return {};
+  });
+}
+
+Status Journal::append(const DecidedRecord& record) {
+  return in_transaction([&] { return insert(record); });
+}
+
+template <class Inserts>
+Status Journal::in_transaction(const Inserts& inserts) {
+  Status status = database_.run("BEGIN IMMEDIATE");
+  if (status) status = inserts();
+  if (status) status = database_.run("COMMIT");
   if (status) return status;
   // A failed COMMIT leaves the transaction open; without one, ROLLBACK fails and changes nothing.
   static_cast<void>(database_.run("ROLLBACK"));
   return tl::unexpected(explain(status.error()));
 }
 
-Status Journal::insert_all(std::span<const JournalRecord> records) {
-  EVENKEEL_TRY_STATUS(database_.run("BEGIN IMMEDIATE"));
-  for (const JournalRecord& record : records) EVENKEEL_TRY_STATUS(insert(record));
-  return database_.run("COMMIT");
-}
-
 Status Journal::insert(const JournalRecord& record) {
   auto insert = database_.prepare(
-      "INSERT INTO record(term, epoch, kind, placement, reason, written_utc) "
-      "VALUES (?1, ?2, ?3, ?4, ?5, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))");
+      "INSERT INTO record(term, epoch, kind, placement, reason, model, written_utc) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))");
   if (insert) {
     insert->bind(0, record.stamp.term);
     insert->bind(1, record.stamp.epoch);
     insert->bind(2, name_of(record.kind));
     insert->bind_blob(3, record.placement ? std::optional(wire::encode_placement(*record.placement)) : std::nullopt);
     insert->bind(4, record.reason);
+    insert->bind(5, record.model);
   }
   EVENKEEL_TRY_STATUS(run_once(insert));
   if (record.kind != RecordKind::kCommit) return {};
-  auto forget = database_.prepare("DELETE FROM record WHERE epoch + ?1 < ?2");
+  auto forget = database_.prepare("DELETE FROM record WHERE epoch + ?1 < ?2 AND model = ?3");
   if (forget) {
     forget->bind(0, kEpochsKept);
     forget->bind(1, record.stamp.epoch);
+    forget->bind(2, record.model);
   }
   return run_once(forget);
+}
+
+Status Journal::insert(const DecidedRecord& record) {
+  const DecisionRecord& decision = record.decision;
+  auto insert = database_.prepare(
+      "INSERT INTO decision(term, model, window, verdict, reason, imbalance, drift, gain_seconds, cost_seconds, "
+      "bound_seconds, slots_moved, written_utc) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))");
+  if (insert) {
+    insert->bind(0, record.term);
+    insert->bind(1, record.model);
+    insert->bind(2, decision.window);
+    insert->bind(3, decision.is_adopt ? "adopt" : "keep");
+    insert->bind(4, decision.reason);
+    insert->bind_real(5, decision.imbalance);
+    insert->bind_real(6, decision.drift);
+    insert->bind_real(7, decision.gain_seconds);
+    insert->bind_real(8, decision.cost_seconds);
+    insert->bind_real(9, decision.bound_seconds);
+    insert->bind(10, std::uint64_t{decision.moves});
+  }
+  EVENKEEL_TRY_STATUS(run_once(insert));
+  auto forget = database_.prepare("DELETE FROM decision WHERE sequence + ?1 < (SELECT MAX(sequence) FROM decision)");
+  if (forget) forget->bind(0, kDecisionsKept);
+  return run_once(forget);
+}
+
+Status Journal::set_wish(std::string_view name, const std::optional<std::string>& reason) {
+  auto change = database_.prepare(reason ? "INSERT OR REPLACE INTO wish(name, reason, since_utc) "
+                                           "VALUES (?1, ?2, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))"
+                                         : "DELETE FROM wish WHERE name = ?1");
+  if (change) change->bind(0, name);
+  if (change && reason) change->bind(1, *reason);
+  if (auto status = run_once(change); !status) return tl::unexpected(explain(status.error()));
+  return {};
+}
+
+Result<std::optional<std::string>> Journal::wish(std::string_view name) {
+  auto query = database_.prepare("SELECT reason FROM wish WHERE name = ?1");
+  if (!query) return tl::unexpected(explain(query.error()));
+  query->bind(0, name);
+  const auto found = query->step();
+  if (!found) return tl::unexpected(explain(found.error()));
+  return *found ? std::optional(query->text(0)) : std::nullopt;
 }
 
 }  // namespace evenkeel::rebalancer

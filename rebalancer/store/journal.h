@@ -2,18 +2,22 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "partition/model/result.h"
 #include "rebalancer/core/journal_record.h"
+#include "rebalancer/store/folder_lock.h"
 #include "rebalancer/store/sqlite_adapter.h"
 
 namespace evenkeel::rebalancer {
 
 /// Every decision of a rebalancer, on disk before anyone hears of it: `journal.sqlite` in the state folder, WAL with
-/// synchronous=FULL, so what append() took survives kill -9 and loss of power. One process at a time has it open.
+/// synchronous=FULL, so what append() took survives kill -9 and loss of power. One process at a time decides; others
+/// may read.
 /// Not thread-safe. Cost: one fsync a call, about 3 ms on an SSD. Errors name the file and what to do.
 class Journal {
  public:
@@ -25,20 +29,32 @@ class Journal {
   [[nodiscard]] Result<std::uint64_t> begin_term();
   /// In the order they were written. Fails with kFailure where a map cannot be read.
   [[nodiscard]] Result<std::vector<JournalRecord>> records();
-  /// Writes all records or none. Records of epochs more than 256 behind a COMMIT are dropped.
+  /// Writes all records or none. Records of a model's epochs more than 256 behind its COMMIT are dropped.
   [[nodiscard]] Status append(std::span<const JournalRecord> records);
+  /// Writes what was decided, for people; the newest 4,096 decisions are kept.
+  [[nodiscard]] Status append(const DecidedRecord& record);
+
+  /// What an operator wants until further notice, such as "freeze", with the words it was asked in; none removes it.
+  [[nodiscard]] Status set_wish(std::string_view name, const std::optional<std::string>& reason);
+  /// The words of a wish, or none where there is no such wish.
+  [[nodiscard]] Result<std::optional<std::string>> wish(std::string_view name);
 
  private:
-  Journal(std::string path, SqliteDatabase database) : path_(std::move(path)), database_(std::move(database)) {}
+  Journal(std::string path, FolderLock lock, SqliteDatabase database)
+      : path_(std::move(path)), lock_(std::move(lock)), database_(std::move(database)) {}
 
   [[nodiscard]] Status prepare_file();
   [[nodiscard]] Status check_version();
   [[nodiscard]] Status insert(const JournalRecord& record);
-  [[nodiscard]] Status insert_all(std::span<const JournalRecord> records);
+  [[nodiscard]] Status insert(const DecidedRecord& record);
+  /// All of it or nothing; one fsync.
+  template <class Inserts>
+  [[nodiscard]] Status in_transaction(const Inserts& inserts);
   [[nodiscard]] Result<JournalRecord> read(const SqliteStatement& row) const;
   [[nodiscard]] Error explain(const Error& error) const;
 
   std::string path_;
+  FolderLock lock_;
   SqliteDatabase database_;
 };
 

@@ -20,6 +20,12 @@ void SqliteStatement::bind(int parameter, std::string_view text) {
   EVENKEEL_CHECK(code == SQLITE_OK, "the statement has this parameter");
 }
 
+void SqliteStatement::bind_real(int parameter, std::optional<double> number) {
+  const int code = number ? sqlite3_bind_double(statement_.get(), parameter + 1, *number)
+                          : sqlite3_bind_null(statement_.get(), parameter + 1);
+  EVENKEEL_CHECK(code == SQLITE_OK, "the statement has this parameter");
+}
+
 void SqliteStatement::bind_blob(int parameter, const std::optional<std::string>& bytes) {
   const int code =
       bytes ? sqlite3_bind_blob64(statement_.get(), parameter + 1, bytes->data(), bytes->size(), SQLITE_TRANSIENT)
@@ -48,8 +54,16 @@ std::optional<std::string> SqliteStatement::blob(int column) const {
 }
 
 Result<SqliteDatabase> SqliteDatabase::open(const std::filesystem::path& path) {
+  return open_with(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+}
+
+Result<SqliteDatabase> SqliteDatabase::open_existing(const std::filesystem::path& path) {
+  return open_with(path, SQLITE_OPEN_READWRITE);
+}
+
+Result<SqliteDatabase> SqliteDatabase::open_with(const std::filesystem::path& path, int flags) {
   sqlite3* handle = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &handle, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, nullptr);
+  const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   SqliteDatabase database(handle);
   if (code != SQLITE_OK) return failure(handle ? sqlite3_errmsg(handle) : sqlite3_errstr(code));
   return database;
@@ -70,6 +84,16 @@ Status SqliteDatabase::run(const std::string& sql) {
 
 std::uint64_t SqliteDatabase::last_row() const {
   return static_cast<std::uint64_t>(sqlite3_last_insert_rowid(database_.get()));
+}
+
+Status SqliteDatabase::copy_to(SqliteDatabase& target) {
+  sqlite3_backup* const backup = sqlite3_backup_init(target.database_.get(), "main", database_.get(), "main");
+  if (backup == nullptr) return failure(sqlite3_errmsg(target.database_.get()));
+  constexpr int kAllPages = -1;
+  const int code = sqlite3_backup_step(backup, kAllPages);
+  sqlite3_backup_finish(backup);
+  if (code == SQLITE_DONE) return {};
+  return failure(sqlite3_errstr(code));
 }
 
 }  // namespace evenkeel::rebalancer

@@ -51,7 +51,7 @@ AgentState joined() {
 /// As joined(), with (1, 1) prepared and loaded.
 AgentState ready() {
   AgentState agent = joined();
-  static_cast<void>(agent.on_message(wire::Prepare{{1, 1}, 0, 1000, sample_placement(1)}, kStart));
+  static_cast<void>(agent.on_message(wire::Prepare{{1, 1}, 0, 1000, sample_placement(1), {}, 0}, kStart));
   EXPECT_EQ(sent<wire::Ready>(agent.loaded({1, 1})).size(), 1U);
   return agent;
 }
@@ -71,12 +71,12 @@ TEST(AgentState, says_hello_with_growing_waits_until_a_snapshot_comes) {
   const auto actions = agent.tick(kStart + milliseconds(700), kCounts);
   EXPECT_TRUE(sent<wire::Hello>(actions).empty());
   ASSERT_EQ(sent<wire::Report>(actions).size(), 1U);
-  EXPECT_EQ(sent<wire::Report>(actions).front().tokens, 5U);
+  EXPECT_EQ(sent<wire::Report>(actions).front().stages.front().tokens, 5U);
 }
 
 TEST(AgentState, migrates_in_the_order_prepare_ready_commit_applied) {
   AgentState agent = joined();
-  const auto prepared = agent.on_message(wire::Prepare{{1, 1}, 0, 1000, sample_placement(1)}, kStart);
+  const auto prepared = agent.on_message(wire::Prepare{{1, 1}, 0, 1000, sample_placement(1), {}, 0}, kStart);
   EXPECT_EQ(count<Load>(prepared), 1U);
   EXPECT_TRUE(sent<wire::Ready>(prepared).empty());
   EXPECT_EQ(agent.committed()->stamp.epoch, 0U);
@@ -99,7 +99,7 @@ TEST(AgentState, applies_a_repeated_commit_once_and_acknowledges_it_again) {
 
 TEST(AgentState, answers_a_repeated_prepare_without_loading_again) {
   AgentState agent = ready();
-  const auto again = agent.on_message(wire::Prepare{{1, 1}, 0, 500, sample_placement(1)}, kStart);
+  const auto again = agent.on_message(wire::Prepare{{1, 1}, 0, 500, sample_placement(1), {}, 0}, kStart);
   EXPECT_EQ(count<Load>(again), 0U);
   EXPECT_EQ(sent<wire::Ready>(again).size(), 1U);
 }
@@ -108,7 +108,7 @@ TEST(AgentState, refuses_a_lower_term) {
   AgentState agent(options(), kStart);
   static_cast<void>(agent.on_message(wire::Snapshot{{5, 2}, sample_placement()}, kStart));
   for (const wire::Message& message : {wire::Message(wire::Snapshot{{4, 9}, sample_placement(1)}),
-                                       wire::Message(wire::Prepare{{4, 9}, 2, 1000, sample_placement(1)}),
+                                       wire::Message(wire::Prepare{{4, 9}, 2, 1000, sample_placement(1), {}, 0}),
                                        wire::Message(commit_of(4, 9, 1)), wire::Message(wire::Abort{{4, 9}, ""})}) {
     const auto refusals = sent<wire::Refusal>(agent.on_message(message, kStart));
     ASSERT_EQ(refusals.size(), 1U) << wire::type_name(message);
@@ -139,7 +139,7 @@ TEST(AgentState, asks_when_a_commit_names_what_it_never_prepared) {
 
 TEST(AgentState, asks_when_an_acknowledgement_shows_a_missed_commit_or_broadcasts_were_lost) {
   AgentState agent = joined();
-  static_cast<void>(agent.on_message(wire::ReportAck{{1, 1}, 7, 1}, kStart));
+  static_cast<void>(agent.on_message(wire::ReportAck{{1, 1}, 7, 1, 0}, kStart));
   EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart, kCounts)).size(), 1U);
   AgentState other = joined();
   static_cast<void>(other.on_gap(kStart));
@@ -175,12 +175,12 @@ TEST(AgentState, forgets_an_aborted_epoch_and_takes_the_next) {
   AgentState agent = ready();
   EXPECT_EQ(count<Discard>(agent.on_message(wire::Abort{{1, 1}, "late"}, kStart)), 1U);
   EXPECT_TRUE(agent.loaded({1, 1}).empty());
-  EXPECT_EQ(count<Load>(agent.on_message(wire::Prepare{{1, 2}, 0, 1000, sample_placement(2)}, kStart)), 1U);
+  EXPECT_EQ(count<Load>(agent.on_message(wire::Prepare{{1, 2}, 0, 1000, sample_placement(2), {}, 0}, kStart)), 1U);
 }
 
 TEST(AgentState, replaces_a_prepared_epoch_whose_abort_was_lost) {
   AgentState agent = ready();
-  const auto actions = agent.on_message(wire::Prepare{{1, 2}, 0, 1000, sample_placement(2)}, kStart);
+  const auto actions = agent.on_message(wire::Prepare{{1, 2}, 0, 1000, sample_placement(2), {}, 0}, kStart);
   EXPECT_EQ(count<Discard>(actions), 1U);
   EXPECT_EQ(count<Load>(actions), 1U);
 }

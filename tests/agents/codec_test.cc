@@ -121,29 +121,69 @@ TEST(Codec, refuses_a_declared_size_it_would_have_to_reserve) {
   expect_refused("\xdb\xff\xff\xff\xff", "insufficient bytes");
 }
 
+Report report_of(const Grid<std::uint64_t>& counts) { return {1, 1, 0, 0, 1, {{Stage::kMixed, 1, counts}}}; }
+
 TEST(Codec, refuses_counts_above_the_limit) {
-  Report report{1, 1, 0, 1, Grid<std::uint64_t>(1, 1, kTokensMax)};
+  Report report = report_of(Grid<std::uint64_t>(1, 1, kTokensMax));
   EXPECT_TRUE(decode(encode(report)));
-  report.count_tokens(0, 0) = kTokensMax + 1;
+  report.stages[0].count_tokens(0, 0) = kTokensMax + 1;
   expect_refused(encode(report), "counts");
 }
 
 TEST(Codec, takes_the_largest_table_and_refuses_a_larger_one) {
   const std::size_t layers = kCellsMax / kExpertsMax;
-  EXPECT_TRUE(decode(encode(Report{1, 1, 0, 1, Grid<std::uint64_t>(layers, kExpertsMax, kTokensMax)})));
-  expect_refused(encode(Report{1, 1, 0, 1, Grid<std::uint64_t>(layers + 1, kExpertsMax, 0)}), "cells");
-  expect_refused(encode(Report{1, 1, 0, 1, Grid<std::uint64_t>(1, kExpertsMax + 1, 0)}), "counts");
+  EXPECT_TRUE(decode(encode(report_of(Grid<std::uint64_t>(layers, kExpertsMax, kTokensMax)))));
+  expect_refused(encode(report_of(Grid<std::uint64_t>(layers + 1, kExpertsMax, 0))), "cells");
+  expect_refused(encode(report_of(Grid<std::uint64_t>(1, kExpertsMax + 1, 0))), "counts");
 }
 
 TEST(Codec, refuses_rows_of_different_lengths) {
-  std::string bytes = encode(Report{1, 1, 0, 1, Grid<std::uint64_t>(2, 2, 5)});
+  std::string bytes = encode(report_of(Grid<std::uint64_t>(2, 2, 5)));
   const std::size_t rows = bytes.find("counts") + 6;
   EXPECT_EQ(bytes.substr(rows), "\x92\x92\x05\x05\x92\x05\x05");
   expect_refused(bytes.substr(0, rows) + "\x92\x92\x05\x05\x91\x05", "equally long");
 }
 
-TEST(Codec, refuses_a_rank_outside_the_world) { expect_refused(encode(Hello{1, 2, 2, {0}, 4, 0, {}}), "rank"); }
-TEST(Codec, refuses_layers_out_of_order) { expect_refused(encode(Hello{1, 0, 2, {2, 1}, 4, 0, {}}), "ascending"); }
+TEST(Codec, takes_three_stages_of_the_largest_table_in_one_frame) {
+  const Grid<std::uint64_t> counts(kCellsMax / kExpertsMax, kExpertsMax, kTokensMax);
+  Report report = report_of(counts);
+  report.stages.push_back({Stage::kPrefill, 1, counts});
+  report.stages.push_back({Stage::kDecode, 1, counts});
+  EXPECT_TRUE(decode(encode(report)));
+  report.stages.push_back({Stage::kDecode, 1, Grid<std::uint64_t>(1, 1)});
+  expect_refused(encode(report), "stages");
+}
+
+TEST(Codec, refuses_stages_that_repeat_differ_in_shape_or_are_none) {
+  Report report = report_of(Grid<std::uint64_t>(2, 2));
+  report.stages.push_back(report.stages.front());
+  expect_refused(encode(report), "a stage twice");
+  report.stages.back() = {Stage::kDecode, 1, Grid<std::uint64_t>(2, 3)};
+  expect_refused(encode(report), "two shapes");
+  report.stages.clear();
+  expect_refused(encode(report), "stages");
+}
+
+TEST(Codec, refuses_copies_of_what_the_placement_does_not_have) {
+  Prepare prepare{{3, 1}, 0, 30'000, sample_placement(1), {}, 0};
+  EXPECT_TRUE(decode(encode(prepare)));
+  for (const Copy& copy : {Copy{2, 0, 0, 1}, Copy{0, 4, 0, 1}, Copy{0, 0, 2, 1}, Copy{0, 0, 0, 2}}) {
+    prepare.copies = {copy};
+    expect_refused(encode(prepare), "copies");
+  }
+}
+
+TEST(Codec, takes_the_largest_batch_of_paths_and_refuses_a_larger_one) {
+  Paths paths{1, 1, Stage::kMixed, 0, 8, 8, Grid<ExpertIndex>(kPathCellsMax / 512, 512, kNoExpert)};
+  EXPECT_TRUE(decode(encode(paths)));
+  paths.experts = Grid<ExpertIndex>(kPathCellsMax / 512 + 1, 512);
+  expect_refused(encode(paths), "cells");
+  paths.experts = Grid<ExpertIndex>(1, 12);
+  expect_refused(encode(paths), "top_k");
+}
+
+TEST(Codec, refuses_a_rank_outside_the_world) { expect_refused(encode(Hello{1, 0, 2, 2, {0}, 4, 0, {}}), "rank"); }
+TEST(Codec, refuses_layers_out_of_order) { expect_refused(encode(Hello{1, 0, 0, 2, {2, 1}, 4, 0, {}}), "ascending"); }
 
 TEST(Codec, refuses_a_map_that_is_no_placement) {
   std::string bytes = encode(Snapshot{{1, 0}, sample_placement()});

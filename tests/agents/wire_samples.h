@@ -27,14 +27,19 @@ inline Placement sample_placement(ExpertIndex first = 0) {
 inline std::vector<Message> sample_messages() {
   Grid<std::uint64_t> counts(2, 4, 7);
   counts(1, 3) = 1'000'000'000'000;
-  return {Hello{1, 0, 2, {1, 2}, 4, 3, std::nullopt},
+  Grid<ExpertIndex> paths(2, 4, 3);
+  paths(1, 3) = kNoExpert;
+  const std::vector<int> layer_ids{1, 2};
+  return {Hello{1, model_hash(layer_ids, 4), 0, 2, layer_ids, 4, 3, std::nullopt},
           Snapshot{{3, 0}, sample_placement()},
-          Report{1, 9, 0, 14, counts},
-          ReportAck{{3, 0}, 1, 9},
-          Prepare{{3, 1}, 0, 30'000, sample_placement(1)},
+          Report{1, 9, 0, 2, 2000, {{Stage::kPrefill, 14, counts}, {Stage::kDecode, 7, Grid<std::uint64_t>(2, 4, 5)}}},
+          ReportAck{{3, 0}, 1, 9, 2},
+          Paths{1, 4, Stage::kDecode, 2, 2, 8, paths},
+          Prepare{{3, 1}, 0, 30'000, sample_placement(1), {{0, 1, 0, 1}, {1, 3, 1, 0}}, 2},
           Ready{{3, 1}, 1},
           Commit{{3, 1}, digest(sample_placement(1))},
-          Applied{{3, 1}, 1, digest(sample_placement(1))},
+          Applied{{3, 1}, 1, digest(sample_placement(1)), 2000},
+          Retire{{3, 1}},
           Abort{{3, 1}, "the deadline has passed"},
           Refusal{RefusalReason::kShrinkingCounts, "report", {3, 1}, "report 9 counts less"}};
 }

@@ -69,6 +69,7 @@ class Group:
         defaults = {
             "bind": self.bind, "publish": self.publish, "state": self.folder / "state", "gpus": 8, "nodes": 2,
             "agents": 2, "min_tokens": 5000, "min_interval_ms": 200, "max_migrations": 1, "solve_seconds": 0.3,
+            "warmup_windows": 0, "spare": 64,
             "prepare_timeout_ms": 15000}
         return self.start("evenkeel-rebalancer", *flags({**defaults, **settings}))
 
@@ -233,7 +234,7 @@ class CommandLineTest(unittest.TestCase):
         self.assert_refused(self.run_rebalancer(min_tokens=-5), "--min-tokens", "'-5' is no whole number")
 
     def test_a_settings_file_gives_way_to_the_environment_and_that_to_flags(self):
-        path, variable = self.settings_file("min_gain: 7\n"), {"EVENKEEL_MIN_GAIN": "8"}
+        path, variable = self.settings_file("min_gain: 7\n"), {"EVENKEEL_REBALANCER_MIN_GAIN": "8"}
         self.assert_refused(self.run_rebalancer(config=path), "--min-gain is 7")
         self.assert_refused(self.run_rebalancer(variable, config=path), "--min-gain is 8")
         self.assert_refused(self.run_rebalancer(variable, config=path, min_gain=9), "--min-gain is 9")
@@ -252,7 +253,7 @@ class CommandLineTest(unittest.TestCase):
         return path
 
     def test_the_example_settings_file_is_read(self):
-        path = ROOT / "configs" / "service" / "rebalancer.yaml"
+        path = ROOT / "configs" / "rebalancer.yaml"
         self.assert_refused(self.run_rebalancer(config=path, min_gain=7), "--min-gain is 7")
 
     def test_the_agent_needs_neither_metis_nor_glpk(self):

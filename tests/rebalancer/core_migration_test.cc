@@ -9,43 +9,6 @@ namespace {
 
 using CoreMigration = CoreTest;
 
-std::string text_of(const wire::Note* note, const std::string& name) {
-  if (!note) return "";
-  for (const auto& [key, value] : note->fields) {
-    if (key == name && std::holds_alternative<std::string>(value)) return std::get<std::string>(value);
-  }
-  return "";
-}
-
-TEST_F(CoreMigration, plans_on_the_exact_sum_of_all_reports) {
-  const Actions actions = start_plan();
-  const auto* job = first<StartPlanning>(actions);
-  ASSERT_TRUE(job);
-  const auto loads = job->profile.total_load();
-  EXPECT_EQ(std::vector(loads.cells().begin(), loads.cells().end()), (std::vector<std::uint64_t>{100, 100, 20, 20}));
-}
-
-TEST_F(CoreMigration, waits_for_every_agent_enough_tokens_and_the_interval) {
-  static_cast<void>(hello("a"));
-  static_cast<void>(applied("a"));
-  static_cast<void>(report("a", 1, {1000, 0, 0, 0}));
-  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(5'000))));
-  static_cast<void>(hello("b"));
-  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(0)))) << "b has not said that it holds epoch 0";
-  static_cast<void>(applied("b"));
-  const Actions planned = tick(milliseconds(0));
-  ASSERT_TRUE(first<StartPlanning>(planned));
-  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(5'000)))) << "one plan at a time";
-  static_cast<void>(step(PlanReady{1, core_.running()->placement, 0}));
-  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(5'000)))) << "no new tokens";
-  static_cast<void>(report("a", 2, {1000, 0, 0, 99}));
-  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(0))));
-  static_cast<void>(report("a", 3, {1000, 0, 0, 100}));
-  const Actions again = tick(milliseconds(0));
-  ASSERT_TRUE(first<StartPlanning>(again));
-  EXPECT_EQ(first<StartPlanning>(again)->profile.total_load()(0, 0), 0U) << "counts of the last plan are not reused";
-}
-
 TEST_F(CoreMigration, journals_before_it_speaks_and_commits_when_all_are_ready) {
   const Actions prepared = prepare_better();
   const auto is_write = [](const Action& a) { return std::holds_alternative<Write>(a); };
@@ -81,7 +44,8 @@ TEST_F(CoreMigration, repeats_prepare_and_commit_until_they_are_acknowledged) {
   EXPECT_FALSE(sent_to<wire::Prepare>(repeated, "a"));
   ASSERT_TRUE(sent_to<wire::Prepare>(repeated, "b"));
   EXPECT_EQ(sent_to<wire::Prepare>(repeated, "b")->deadline_ms, 9'700U);
-  static_cast<void>(ready("b"));
+  const Actions committed = ready("b");
+  ASSERT_TRUE(sent_to<wire::Commit>(committed, "b"));
   static_cast<void>(applied("a"));
   const Actions later = tick(milliseconds(300));
   EXPECT_FALSE(sent_to<wire::Commit>(later, "a"));
@@ -119,23 +83,25 @@ TEST_F(CoreMigration, never_aborts_after_commit) {
   EXPECT_EQ(core_.running()->epoch, 1U);
 }
 
-TEST_F(CoreMigration, keeps_the_placement_when_the_gain_is_small_and_says_why) {
-  static_cast<void>(start_plan());
-  const Actions actions = step(PlanReady{1, core_.running()->placement, 0.1});
-  EXPECT_EQ(text_of(first<wire::Note>(actions), "verdict"), "keep");
-  EXPECT_FALSE(first<Write>(actions));
+TEST_F(CoreMigration, tells_who_copies_what_from_where) {
+  const Actions prepared = prepare_better();
+  ASSERT_TRUE(first<Broadcast>(prepared));
+  const auto& prepare = std::get<wire::Prepare>(first<Broadcast>(prepared)->message);
+  EXPECT_EQ(prepare.copies, (std::vector<wire::Copy>{{0, 2, 1, 0}, {0, 1, 0, 1}, {1, 2, 1, 0}, {1, 1, 0, 1}}));
+  EXPECT_EQ(prepare.chain_left, 0U);
 }
 
-TEST_F(CoreMigration, keeps_the_placement_when_the_solver_fails) {
-  static_cast<void>(start_plan());
-  const Actions actions = step(PlanReady{1, tl::unexpected(Error{ErrorCode::kFailure, "no memory"}), 0});
-  EXPECT_EQ(text_of(first<wire::Note>(actions), "verdict"), "keep");
-  EXPECT_NE(text_of(first<wire::Note>(actions), "reason").find("no memory"), std::string::npos);
-}
-
-TEST_F(CoreMigration, ignores_the_answer_to_a_plan_it_did_not_ask_for) {
-  static_cast<void>(start_plan());
-  EXPECT_TRUE(step(PlanReady{77, better(), 0}).empty());
+TEST_F(CoreMigration, retires_old_copies_once_all_have_switched_and_says_so_to_latecomers) {
+  static_cast<void>(prepare_better());
+  static_cast<void>(both_ready());
+  EXPECT_FALSE(sent_to<wire::Retire>(applied("a"), "a"));
+  const Actions retired = applied("b");
+  for (const std::string worker : {"a", "b"}) {
+    ASSERT_TRUE(sent_to<wire::Retire>(retired, worker));
+    EXPECT_EQ(sent_to<wire::Retire>(retired, worker)->stamp, (wire::Stamp{1, 1}));
+  }
+  EXPECT_FALSE(sent_to<wire::Retire>(applied("b"), "b")) << "once";
+  EXPECT_TRUE(sent_to<wire::Retire>(hello("b"), "b"));
 }
 
 TEST_F(CoreMigration, gives_up_after_a_crash_before_commit_and_plans_again_under_a_new_number) {
@@ -148,7 +114,10 @@ TEST_F(CoreMigration, gives_up_after_a_crash_before_commit_and_plans_again_under
   const auto answer = ready("b");
   ASSERT_TRUE(sent_to<wire::Refusal>(answer, "b"));
   EXPECT_EQ(sent_to<wire::Refusal>(answer, "b")->reason, wire::RefusalReason::kUnknownAgent);
-  const Actions prepared = prepare_better();
+  static_cast<void>(start_plan());
+  static_cast<void>(report("a", 2, {120, 80, 20, 20}));
+  ASSERT_TRUE(first<StartPlanning>(report("b", 2, {80, 120, 20, 20}))) << "the first reports were history";
+  const Actions prepared = step(PlanReady{"model", 1, better(), 0.1});
   ASSERT_TRUE(first<Broadcast>(prepared));
   EXPECT_EQ(std::get<wire::Prepare>(first<Broadcast>(prepared)->message).stamp, (wire::Stamp{2, 2}));
 }

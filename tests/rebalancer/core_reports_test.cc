@@ -8,8 +8,8 @@ namespace {
 using CoreReports = CoreTest;
 
 std::vector<std::uint64_t> totals(const Core& core) {
-  const auto cells = core.registry().load_tokens().cells();
-  return {cells.begin(), cells.end()};
+  const auto first_layer = core.registry().load_tokens()[0];
+  return {first_layer.begin(), first_layer.end()};
 }
 
 const wire::Refusal* refusal(const Actions& actions, const std::string& worker) {
@@ -59,6 +59,37 @@ TEST_F(CoreReports, of_another_shape_are_refused) {
   EXPECT_EQ(refusal(actions, "a")->reason, wire::RefusalReason::kShapeMismatch);
 }
 
+TEST_F(CoreReports, beyond_what_a_worker_can_count_are_refused_counted_and_no_reason_for_a_plan) {
+  join_both();
+  static_cast<void>(report("a", 1, {60, 40, 10, 10}));
+  now_ += milliseconds(1'000);
+  const auto too_fast = report("a", 2, {std::uint64_t{1} << 40, 40, 10, 10});
+  ASSERT_TRUE(refusal(too_fast, "a"));
+  EXPECT_EQ(refusal(too_fast, "a")->reason, wire::RefusalReason::kImplausibleCounts);
+  EXPECT_EQ(core_.counters().reports_implausible, 1U);
+  EXPECT_EQ(totals(core_), (std::vector<std::uint64_t>{60, 40, 10, 10}));
+  auto per_step = report_of(1, {std::uint64_t{1} << 24, 0, 0, 0});
+  per_step.steps = 1;
+  EXPECT_TRUE(refusal(receive("b", per_step), "b")) << "more than a step has";
+  auto per_token = report_of(1, {100, 0, 0, 0});
+  per_token.stages.front().tokens = 1;
+  EXPECT_TRUE(refusal(receive("b", per_token), "b")) << "more choices than a token has";
+  EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(10'000))));
+}
+
+TEST_F(CoreReports, of_a_distrusted_agent_are_left_out_of_windows_until_it_starts_anew) {
+  join_both();
+  static_cast<void>(report("a", 1, {9, 5, 0, 0}));
+  static_cast<void>(report("a", 2, {8, 5, 0, 0}));
+  const Actions actions = report("b", 1, {60, 40, 10, 10});
+  const auto* job = first<StartPlanning>(actions);
+  ASSERT_TRUE(job) << "nobody waits for the one that lies";
+  const auto loads = job->request.forecast.windows.front().load_tokens[0];
+  EXPECT_NEAR(static_cast<double>(loads[0]) / static_cast<double>(loads[2]), 6, 1e-5) << "as b alone counts";
+  static_cast<void>(hello("a", 2));
+  EXPECT_FALSE(core_.registry().agents().at("a").is_distrusted);
+}
+
 TEST_F(CoreReports, of_a_new_incarnation_add_to_those_of_the_old) {
   join_both();
   static_cast<void>(report("a", 5, {9, 0, 0, 0}));
@@ -81,7 +112,8 @@ TEST_F(CoreReports, of_an_older_incarnation_are_fenced_off) {
 
 TEST_F(CoreReports, over_a_connection_that_said_no_hello_are_refused) {
   join_both();
-  const auto actions = step(Received{"stranger", "a", "model", wire::Report{1, 1, 0, 9, Grid<std::uint64_t>(1, 4, 9)}});
+  const wire::Report report{1, 1, 0, 0, 9, {{wire::Stage::kMixed, 9, Grid<std::uint64_t>(2, 4, 9)}}};
+  const auto actions = step(Received{"stranger", "a", "model", report});
   ASSERT_TRUE(refusal(actions, "stranger"));
   EXPECT_EQ(refusal(actions, "stranger")->reason, wire::RefusalReason::kUnknownAgent);
   EXPECT_EQ(core_.registry().tokens(), 0U);
@@ -89,26 +121,32 @@ TEST_F(CoreReports, over_a_connection_that_said_no_hello_are_refused) {
 
 TEST_F(CoreReports, refuses_a_hello_of_another_model_world_rank_or_shape) {
   join_both();
-  const wire::Hello good{1, 0, 2, {0}, 4, 0, std::nullopt};
+  const wire::Hello good = hello_of(0);
+  const auto with = [&](auto change) {
+    wire::Hello hello = good;
+    change(hello);
+    return hello;
+  };
   const auto why = [&](const std::string& worker, const std::string& model, wire::Hello hello) {
     const auto actions = step(Received{"peer", worker, model, std::move(hello)});
     const auto* refused = refusal(actions, "peer");
     return refused ? std::string(wire::reason_name(refused->reason)) : "";
   };
   EXPECT_EQ(why("a", "other", good), "shape_mismatch");
-  EXPECT_EQ(why("a", "model", {1, 0, 3, {0}, 4, 0, std::nullopt}), "shape_mismatch");
-  EXPECT_EQ(why("a", "model", {1, 0, 2, {0}, 5, 0, std::nullopt}), "shape_mismatch");
+  EXPECT_EQ(why("a", "model", with([](auto& h) { h.world = 3; })), "shape_mismatch");
+  EXPECT_EQ(why("a", "model", with([](auto& h) { h.experts = 5; })), "shape_mismatch");
+  EXPECT_EQ(why("a", "model", with([](auto& h) { h.model_hash = 5; })), "shape_mismatch");
   EXPECT_EQ(why("c", "model", good), "conflict");
   EXPECT_EQ(why("rebalancer", "model", good), "conflict");
-  EXPECT_EQ(why("a", "model", {1, 0, 2, {0}, 4, 9, std::nullopt}), "stale_stamp");
-  EXPECT_EQ(why("a", "model", {1, 0, 2, {0}, 4, 0, 3}), "stale_stamp");
+  EXPECT_EQ(why("a", "model", with([](auto& h) { h.term_seen = 9; })), "stale_stamp");
+  EXPECT_EQ(why("a", "model", with([](auto& h) { h.epoch_applied = 3; })), "stale_stamp");
   EXPECT_EQ(why("a", "model", good), "");
 }
 
 TEST_F(CoreReports, passes_the_rank_of_a_silent_worker_to_another) {
   join_both();
   now_ += milliseconds(60'001);
-  const auto actions = receive("c", wire::Hello{1, 0, 2, {0}, 4, 0, std::nullopt});
+  const auto actions = receive("c", hello_of(0));
   EXPECT_TRUE(sent_to<wire::Snapshot>(actions, "c"));
   EXPECT_EQ(core_.registry().agents().count("a"), 0U);
 }
@@ -119,7 +157,7 @@ TEST_F(CoreReports, refuses_a_journal_for_another_cluster) {
   other.cluster.gpus = 4;
   auto recovery = recover(2, journal_);
   ASSERT_TRUE(recovery);
-  const auto core = Core::create(other, std::move(*recovery));
+  const auto core = Core::create(other, 2, recovery->groups["model"]);
   ASSERT_FALSE(core);
   EXPECT_NE(core.error().message.find("2 GPUs"), std::string::npos);
 }

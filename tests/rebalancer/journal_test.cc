@@ -15,13 +15,13 @@ namespace {
 Placement placement() { return *contiguous_placement({0, 3}, 4, 2, 2, 1); }
 
 JournalRecord prepare(std::uint64_t term, std::uint64_t epoch) {
-  return {RecordKind::kPrepare, {term, epoch}, placement(), ""};
+  return {RecordKind::kPrepare, "model", {term, epoch}, placement(), ""};
 }
 JournalRecord commit(std::uint64_t term, std::uint64_t epoch) {
-  return {RecordKind::kCommit, {term, epoch}, std::nullopt, ""};
+  return {RecordKind::kCommit, "model", {term, epoch}, std::nullopt, ""};
 }
 JournalRecord abort_of(std::uint64_t term, std::uint64_t epoch) {
-  return {RecordKind::kAbort, {term, epoch}, std::nullopt, "late"};
+  return {RecordKind::kAbort, "model", {term, epoch}, std::nullopt, "late"};
 }
 
 class JournalTest : public testing::Test {
@@ -60,6 +60,21 @@ TEST_F(JournalTest, begins_a_higher_term_each_time) {
   }
 }
 
+TEST_F(JournalTest, keeps_a_wish_until_it_is_taken_back) {
+  {
+    auto journal = Journal::open(folder_);
+    ASSERT_TRUE(journal);
+    EXPECT_EQ(*journal->wish("freeze"), std::nullopt);
+    ASSERT_TRUE(journal->set_wish("freeze", "a release"));
+    ASSERT_TRUE(journal->set_wish("freeze", "another"));
+  }
+  auto journal = Journal::open(folder_);
+  ASSERT_TRUE(journal);
+  EXPECT_EQ(*journal->wish("freeze"), "another");
+  ASSERT_TRUE(journal->set_wish("freeze", std::nullopt));
+  EXPECT_EQ(*journal->wish("freeze"), std::nullopt);
+}
+
 TEST_F(JournalTest, survives_an_end_without_farewell) {
   auto journal = Journal::open(folder_);
   ASSERT_TRUE(journal);
@@ -74,8 +89,8 @@ TEST_F(JournalTest, survives_an_end_without_farewell) {
   ASSERT_TRUE(reopened) << reopened.error().message;
   const auto recovery = recover(2, *reopened->records());
   ASSERT_TRUE(recovery);
-  EXPECT_EQ(recovery->running->epoch, 0U);
-  EXPECT_EQ(recovery->next_epoch, 2U);
+  EXPECT_EQ(recovery->groups.at("model").running->epoch, 0U);
+  EXPECT_EQ(recovery->groups.at("model").next_epoch, 2U);
   ASSERT_EQ(recovery->aborts.size(), 1U);
   EXPECT_EQ(recovery->aborts.front().stamp, (wire::Stamp{1, 1}));
 }
@@ -130,8 +145,7 @@ TEST(Recovery, refuses_a_commit_whose_map_is_missing) {
 TEST(Recovery, starts_empty) {
   const auto recovery = recover(1, std::vector<JournalRecord>{});
   ASSERT_TRUE(recovery);
-  EXPECT_FALSE(recovery->running);
-  EXPECT_EQ(recovery->next_epoch, 0U);
+  EXPECT_TRUE(recovery->groups.empty());
 }
 
 }  // namespace

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "partition/model/result.h"
+
+namespace evenkeel {
+
+/// The keys that a settings file of a program may have: its options that the environment may set, with underscores
+/// (min_tokens for --min-tokens), but for --config itself.
+[[nodiscard]] std::vector<std::string> setting_keys(const CLI::App& program);
+
+/// Gives every option of a parsed command line that neither a flag nor the environment has set the file's value, if it
+/// has one. Fails with kInvalidInput, naming file and key: an unknown key, with the nearest; a value of the wrong kind.
+[[nodiscard]] Status apply_settings_file(CLI::App& program, const std::filesystem::path& path);
+
+/// What was given of these settings, by flag, environment or file: key and text. After apply_settings_file().
+[[nodiscard]] std::map<std::string, std::string> given_settings(const CLI::App& program);
+
+}  // namespace evenkeel

@@ -1,0 +1,36 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+#include "agents/wire/message.h"
+#include "partition/adaptive/stage_load.h"
+
+namespace evenkeel::rebalancer {
+
+/// What one worker has counted in windows that are not closed yet. Pure. Memory: stages x windows x counts.
+class WindowCounts {
+ public:
+  /// Windows a worker may be ahead of its group; what it counts beyond is added to the last of them.
+  static constexpr std::size_t kOpenMax = 4;
+
+  /// Adds what `after` counts beyond `before` (of one stage and shape).
+  void add(std::uint64_t window, const wire::StageCounts& before, const wire::StageCounts& after);
+
+  /// Takes out everything up to and with this window; none where nothing was counted.
+  [[nodiscard]] std::vector<StageLoad> take_until(std::uint64_t window);
+
+ private:
+  /// By stage name.
+  using Stages = std::map<std::string, StageLoad, std::less<>>;
+  std::map<std::uint64_t, Stages> open_;
+};
+
+/// The sum over workers [workers], by stage. No worker counts for more than four times the median of those that counted
+/// anything, from three on: a worker that makes up counts cannot outweigh the others, and honest ones differ by less.
+[[nodiscard]] std::vector<StageLoad> sum_of_workers(std::span<const std::vector<StageLoad>> workers);
+
+}  // namespace evenkeel::rebalancer
