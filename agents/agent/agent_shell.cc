@@ -1,8 +1,8 @@
 #include "agents/agent/agent_shell.h"
 
-#include <array>
 #include <utility>
 
+#include "agents/probe/replay_side.h"
 #include "agents/shell/overloaded.h"
 #include "agents/wire/frame.h"
 
@@ -15,36 +15,61 @@ TimePoint clock_now() { return std::chrono::steady_clock::now(); }
 
 }  // namespace
 
-Result<AgentShell> AgentShell::connect(shell::SocketContext& context, Connection connection, AgentState state,
-                                       ReplayWorker worker, Observer observer) {
-  EVENKEEL_TRY(dealer, shell::Socket::dealer(context, connection.rebalancer, connection.curve));
-  EVENKEEL_TRY(subscriber, shell::Socket::subscriber(context, connection.subscribe,
-                                                     wire::broadcast_topic(connection.model), connection.curve));
-  return AgentShell(std::move(connection), std::move(state), std::move(worker), std::move(observer), std::move(dealer),
-                    std::move(subscriber));
+Result<AgentShell> AgentShell::connect(shell::SocketContext& context, const Endpoints& endpoints, AgentState state,
+                                       probe::ProbeReader probe, Observer observer) {
+  EVENKEEL_TRY(dealer, shell::Socket::dealer(context, endpoints.rebalancer, endpoints.curve));
+  EVENKEEL_TRY(subscriber, shell::Socket::subscriber(context, endpoints.subscribe, wire::broadcast_topic(probe.model()),
+                                                     endpoints.curve));
+  return AgentShell(std::move(state), std::move(probe), std::move(observer), std::move(dealer), std::move(subscriber));
 }
 
-AgentShell::AgentShell(Connection connection, AgentState state, ReplayWorker worker, Observer observer,
-                       shell::Socket dealer, shell::Socket subscriber)
-    : connection_(std::move(connection)),
-      state_(std::move(state)),
-      worker_(std::move(worker)),
+AgentShell::AgentShell(AgentState state, probe::ProbeReader probe, Observer observer, shell::Socket dealer,
+                       shell::Socket subscriber)
+    : state_(std::move(state)),
+      probe_(std::move(probe)),
+      worker_(probe_.worker()),
+      model_(probe_.model()),
       observer_(std::move(observer)),
       dealer_(std::move(dealer)),
       subscriber_(std::move(subscriber)) {}
 
-void AgentShell::do_work(std::chrono::milliseconds timeout) {
-  const std::array<shell::Socket*, 2> sockets{&dealer_, &subscriber_};
-  shell::Socket::wait(sockets, timeout);
+void AgentShell::add_sockets(std::vector<shell::Socket*>& sockets) {
+  sockets.push_back(&dealer_);
+  sockets.push_back(&subscriber_);
+}
+
+void AgentShell::do_work() {
+  probe_.header().agent_alive_ms.store(probe::monotonic_ms(), std::memory_order_relaxed);
   for (int i = 0; i < kMessagesPerStepMax; ++i) {
     const bool direct = take_message(dealer_, Source::kDirect);
     const bool broadcast = take_message(subscriber_, Source::kBroadcast);
     if (!direct && !broadcast) break;
   }
   const TimePoint now = clock_now();
-  worker_.advance(now);
-  if (const auto stamp = worker_.take_loaded(now)) perform(state_.loaded(*stamp), now);
-  perform(state_.tick(now, worker_.counts()), now);
+  const auto [number, window] = probe_.progress();
+  const WorkerView worker{.epochs = probe_.epochs(), .number = number, .window = window};
+  perform(state_.tick(now, worker));
+  if (state_.is_report_due(now, worker)) report(now);
+  probe_.header().term_seen.store(state_.term_seen(), std::memory_order_relaxed);
+}
+
+void AgentShell::report(TimePoint now) {
+  auto tally = probe_.read();
+  // A worker that publishes without a pause is read at the next turn.
+  if (!tally) return;
+  // Before it is sent: a successor must not use the number again.
+  probe_.header().reports.store(state_.reports() + 1, std::memory_order_relaxed);
+  perform(state_.report(now, std::move(*tally)));
+  send_paths();
+}
+
+void AgentShell::send_paths() {
+  auto& sequence = probe_.header().path_reports;
+  for (wire::Paths& paths : probe_.take_paths()) {
+    paths.sequence = sequence.load(std::memory_order_relaxed) + 1;
+    sequence.store(paths.sequence, std::memory_order_relaxed);
+    send(std::move(paths));
+  }
 }
 
 bool AgentShell::take_message(shell::Socket& socket, Source source) {
@@ -55,11 +80,11 @@ bool AgentShell::take_message(shell::Socket& socket, Source source) {
   if (!envelope) {
     ++traffic_.messages_malformed;
     observer_({"message_dropped", {{"reason", envelope.error().message}}});
-  } else if (envelope->sender != wire::kRebalancerName || envelope->model != connection_.model) {
+  } else if (envelope->sender != wire::kRebalancerName || envelope->model != model_) {
     ++traffic_.messages_misaddressed;
   } else {
     if (source == Source::kBroadcast) notice_gap(envelope->sequence, now);
-    perform(state_.on_message(envelope->message, now), now);
+    perform(state_.on_message(envelope->message, now));
   }
   return true;
 }
@@ -70,22 +95,38 @@ void AgentShell::notice_gap(std::uint64_t sequence, TimePoint now) {
   broadcast_sequence_ = sequence;
   if (!gap) return;
   ++traffic_.broadcast_gaps;
-  perform(state_.on_gap(now), now);
+  perform(state_.on_gap(now));
 }
 
-void AgentShell::perform(const Actions& actions, TimePoint now) {
+void AgentShell::perform(Actions actions) {
   for (const Action& action : actions) {
     std::visit(shell::Overloaded{[&](const Send& send_action) { send(send_action.message); },
-                                 [&](const Load& load) { worker_.load(load.stamp, now); },
-                                 [](const Apply&) { /* A recorded trace routes the same under every map. */ },
-                                 [&](const Discard& discard) { worker_.discard(discard.stamp); },
+                                 [&](const Load& load_action) { load(load_action); },
+                                 [&](const Allow& allow) { probe_.outbox().commit(allow.stamp.epoch); },
+                                 [&](const Discard& discard) { probe_.outbox().withdraw(discard.stamp.epoch); },
+                                 [&](const Release& release) {
+                                   probe_.header().retired.store(release.epoch + 1, std::memory_order_release);
+                                 },
+                                 [&](const Decided& decided) {
+                                   probe_.header().windows_decided.store(decided.windows, std::memory_order_release);
+                                 },
                                  [&](const wire::Note& note) { observer_(note); }},
                action);
   }
 }
 
+void AgentShell::load(const Load& load) {
+  const bool fits = probe_.outbox().offer({.epoch = load.stamp.epoch,
+                                           .base_epoch = load.base_epoch,
+                                           .digest = load.digest,
+                                           .chain_left = load.chain_left,
+                                           .placement = &load.placement,
+                                           .copies = load.copies});
+  if (!fits) perform(state_.cannot_load(load.stamp, "the worker has no room for its slots; raise slots_max"));
+}
+
 void AgentShell::send(const wire::Message& message) {
-  const wire::Frames frames = wire::seal({connection_.worker, connection_.model, ++sent_, message});
+  const wire::Frames frames = wire::seal({worker_, model_, ++sent_, message});
   if (dealer_.send(frames) != shell::Socket::Sent::kQueued) ++traffic_.sends_dropped;
 }
 

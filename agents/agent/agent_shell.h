@@ -4,20 +4,19 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "agents/agent/agent_state.h"
-#include "agents/agent/replay_worker.h"
+#include "agents/probe/probe_reader.h"
 #include "agents/shell/zmq_adapter.h"
 #include "partition/model/result.h"
 
 namespace evenkeel::agent {
 
-struct Connection {
-  std::string worker;
-  std::string model;
-  /// Endpoint of the rebalancer's ROUTER.
+struct Endpoints {
+  /// Of the rebalancer's ROUTER.
   std::string rebalancer;
-  /// Endpoint of its PUB.
+  /// Of its PUB.
   std::string subscribe;
   /// Off: the rebalancer's sockets take anyone.
   shell::Curve curve = {};
@@ -31,37 +30,45 @@ struct TrafficCounters {
   std::uint64_t broadcast_gaps = 0;
 };
 
-/// Carries messages between one AgentState, one worker and the rebalancer. Holds no rules. One thread.
+/// Carries messages between one AgentState, one worker's probe and the rebalancer. Holds no rules. One thread.
 class AgentShell {
  public:
   using Observer = std::function<void(const wire::Note&)>;
 
   /// Connecting is lazy: a rebalancer that is not there yet is no error. Fails with kInvalidInput for an endpoint that
   /// cannot be read.
-  [[nodiscard]] static Result<AgentShell> connect(shell::SocketContext& context, Connection connection,
-                                                  AgentState state, ReplayWorker worker, Observer observer);
+  [[nodiscard]] static Result<AgentShell> connect(shell::SocketContext& context, const Endpoints& endpoints,
+                                                  AgentState state, probe::ProbeReader probe, Observer observer);
 
-  /// Waits at most `timeout` for a message, takes up to 64, lets the worker route and sends what is due.
-  void do_work(std::chrono::milliseconds timeout);
+  /// Takes up to 64 messages, looks at the worker and sends what is due. Never waits.
+  void do_work();
+  /// To wait on.
+  void add_sockets(std::vector<shell::Socket*>& sockets);
 
   [[nodiscard]] const AgentState& state() const { return state_; }
-  [[nodiscard]] const ReplayWorker& worker() const { return worker_; }
+  [[nodiscard]] probe::ProbeReader& probe() { return probe_; }
   [[nodiscard]] const TrafficCounters& traffic() const { return traffic_; }
+  /// The rebalancer has taken in all that the worker has published.
+  [[nodiscard]] bool is_all_acknowledged() { return state_.acknowledged() == probe_.progress().first; }
 
  private:
-  AgentShell(Connection connection, AgentState state, ReplayWorker worker, Observer observer, shell::Socket dealer,
+  AgentShell(AgentState state, probe::ProbeReader probe, Observer observer, shell::Socket dealer,
              shell::Socket subscriber);
 
   enum class Source { kDirect, kBroadcast };
   /// False where no message was waiting.
   [[nodiscard]] bool take_message(shell::Socket& socket, Source source);
   void notice_gap(std::uint64_t sequence, TimePoint now);
-  void perform(const Actions& actions, TimePoint now);
+  void report(TimePoint now);
+  void send_paths();
+  void perform(Actions actions);
+  void load(const Load& load);
   void send(const wire::Message& message);
 
-  Connection connection_;
   AgentState state_;
-  ReplayWorker worker_;
+  probe::ProbeReader probe_;
+  std::string worker_;
+  std::string model_;
   Observer observer_;
   shell::Socket dealer_;
   shell::Socket subscriber_;

@@ -9,10 +9,12 @@ namespace evenkeel::agent {
 
 AgentState::AgentState(AgentOptions options, TimePoint now)
     : options_(std::move(options)),
+      term_seen_(options_.term_seen),
       hello_wait_(options_.hello_interval),
       next_hello_(now),
       next_report_(now),
-      last_contact_(now) {}
+      last_contact_(now),
+      reports_(options_.reports) {}
 
 Actions AgentState::take_actions() { return std::exchange(actions_, {}); }
 
@@ -26,48 +28,91 @@ Actions AgentState::on_gap(TimePoint now) {
   return take_actions();
 }
 
-Actions AgentState::loaded(const wire::Stamp& stamp) {
-  if (prepared_ && prepared_->stamp == stamp && !prepared_is_loaded_) {
-    prepared_is_loaded_ = true;
-    note("epoch_ready", stamp, prepared_->digest);
-    actions_.push_back(Send{wire::Ready{stamp, options_.incarnation}});
-  }
+Actions AgentState::cannot_load(const wire::Stamp& stamp, std::string detail) {
+  refuse(wire::RefusalReason::kShapeMismatch, "prepare", std::move(detail));
+  if (prepared_ && prepared_->stamp == stamp) prepared_.reset();
   return take_actions();
 }
 
-Actions AgentState::tick(TimePoint now, const Counts& counts) {
+Actions AgentState::tick(TimePoint now, const WorkerView& worker) {
   if (fenced_) return {};
+  look_at(worker);
   if (!asking_ && now - last_contact_ > options_.contact_timeout) {
     ++counters_.contacts_lost;
     actions_.push_back(wire::Note{"contact_lost", {}});
     ask(now);
   }
   if (asking_ && now >= next_hello_) send_hello(now);
-  if (!asking_ && now >= next_report_) send_report(now, counts);
   return take_actions();
+}
+
+void AgentState::look_at(const WorkerView& worker) {
+  const auto& now_running = worker.epochs.running;
+  if (now_running && now_running != running_) {
+    running_ = now_running;
+    ++counters_.epochs_applied;
+    const wire::Stamp stamp{committed_ ? committed_->stamp.term : term_seen_, running_->epoch};
+    note("epoch_applied", stamp, running_->digest);
+    std::get<wire::Note>(actions_.back()).fields.emplace_back("step", running_->step);
+    // Who has not heard a HELLO yet would refuse it; the snapshot that answers is answered with it.
+    if (!asking_) send_applied();
+  }
+  if (prepared_ && !prepared_is_loaded_ && worker.epochs.ready == prepared_->stamp.epoch) {
+    prepared_is_loaded_ = true;
+    note("epoch_ready", prepared_->stamp, prepared_->digest);
+    actions_.push_back(Send{wire::Ready{prepared_->stamp, options_.incarnation}});
+  }
+}
+
+bool AgentState::is_report_due(TimePoint now, const WorkerView& worker) const {
+  if (fenced_ || asking_) return false;
+  if (now >= next_report_ || worker.window > reported_window_) return true;
+  const bool may_wait = worker.window > windows_decided_;
+  return may_wait && now >= next_report_ - options_.report_interval + options_.window_report_interval;
+}
+
+Actions AgentState::report(TimePoint now, probe::Tally tally) {
+  ++counters_.reports_sent;
+  next_report_ = now + options_.report_interval;
+  ++reports_;
+  if (tally.number != reported_ || reported_in_ == 0) reported_in_ = reports_;
+  reported_ = tally.number;
+  reported_window_ = tally.window;
+  actions_.push_back(Send{wire::Report{.incarnation = options_.incarnation,
+                                       .sequence = reports_,
+                                       .epoch = running_ ? running_->epoch : 0,
+                                       .window = tally.window,
+                                       .steps = tally.steps,
+                                       .stages = std::move(tally.stages)}});
+  return take_actions();
+}
+
+std::optional<std::uint64_t> AgentState::epoch_known() const {
+  std::optional<std::uint64_t> epoch;
+  if (committed_) epoch = committed_->stamp.epoch;
+  if (running_) epoch = std::max(epoch.value_or(0), running_->epoch);
+  return epoch;
 }
 
 void AgentState::handle(const wire::Snapshot& snapshot, TimePoint now) {
   if (!accepts_term(snapshot.stamp, "snapshot") || !accepts_shape(snapshot.placement, "snapshot")) return;
   const std::uint64_t digest = wire::digest(snapshot.placement);
-  if (committed_ && snapshot.stamp.epoch < committed_->stamp.epoch) {
+  const std::uint64_t epoch = snapshot.stamp.epoch;
+  if (epoch < epoch_known().value_or(0)) {
     return refuse(wire::RefusalReason::kStaleStamp, "snapshot",
-                  fmt::format("epoch {} is below {}", snapshot.stamp.epoch, committed_->stamp.epoch));
+                  fmt::format("epoch {} is below {}", epoch, *epoch_known()));
   }
-  if (committed_ && snapshot.stamp.epoch == committed_->stamp.epoch && digest != committed_->digest) {
-    return refuse(wire::RefusalReason::kConflict, "snapshot",
-                  fmt::format("epoch {} came with two maps", snapshot.stamp.epoch));
+  const bool is_running = running_ && running_->epoch == epoch;
+  if ((is_running && running_->digest != digest) ||
+      (committed_ && committed_->stamp.epoch == epoch && committed_->digest != digest)) {
+    return refuse(wire::RefusalReason::kConflict, "snapshot", fmt::format("epoch {} came with two maps", epoch));
   }
   asking_ = false;
   hello_wait_ = options_.hello_interval;
   last_contact_ = now;
-  if (!committed_ || snapshot.stamp.epoch > committed_->stamp.epoch) {
-    apply({snapshot.stamp, snapshot.placement, digest});
-  } else {
-    committed_->stamp.term = snapshot.stamp.term;
-    note("contact_made", snapshot.stamp, digest);
-    send_applied();
-  }
+  note("contact_made", snapshot.stamp, digest);
+  commit({snapshot.stamp, snapshot.placement, digest});
+  if (is_running) send_applied();
   // Only the leader that prepared an epoch commits it; a later one says so by a snapshot.
   if (prepared_ && prepared_->stamp.term < term_seen_) discard_prepared();
 }
@@ -75,6 +120,12 @@ void AgentState::handle(const wire::Snapshot& snapshot, TimePoint now) {
 void AgentState::handle(const wire::ReportAck& ack, TimePoint now) {
   if (!accepts_term(ack.committed, "report_ack")) return;
   last_contact_ = now;
+  if (ack.incarnation != options_.incarnation) return;
+  if (reported_in_ != 0 && ack.sequence >= reported_in_) acknowledged_ = reported_;
+  if (ack.window_decided > windows_decided_) {
+    windows_decided_ = ack.window_decided;
+    actions_.push_back(Decided{windows_decided_});
+  }
   if (!committed_ || ack.committed.epoch > committed_->stamp.epoch) ask(now);
 }
 
@@ -96,41 +147,51 @@ void AgentState::handle(const wire::Prepare& prepare, TimePoint now) {
     }
     return;
   }
+  // Loading it now would take the place of what the worker is about to switch to; PREPARE comes again.
+  if (!running_ || running_->epoch != prepare.base_epoch) {
+    ++counters_.prepares_early;
+    return;
+  }
   if (prepared_) discard_prepared();
   prepared_ = Held{prepare.stamp, prepare.placement, digest};
   prepared_is_loaded_ = false;
   note("epoch_prepared", prepare.stamp, digest);
-  actions_.push_back(Load{prepare.stamp, prepare.placement});
+  // Nothing is prepared before all ranks run the base: this says what a lost RETIRE would have said.
+  actions_.push_back(Release{prepare.base_epoch});
+  actions_.push_back(
+      Load{prepare.stamp, prepare.base_epoch, digest, prepare.placement, prepare.copies, prepare.chain_left});
 }
 
-void AgentState::handle(const wire::Commit& commit, TimePoint now) {
-  if (!accepts_term(commit.stamp, "commit")) return;
-  if (committed_ && commit.stamp.epoch < committed_->stamp.epoch) {
+void AgentState::handle(const wire::Commit& commit_message, TimePoint now) {
+  const auto& [stamp, digest] = commit_message;
+  if (!accepts_term(stamp, "commit")) return;
+  if (stamp.epoch < epoch_known().value_or(0)) {
     return refuse(wire::RefusalReason::kStaleStamp, "commit",
-                  fmt::format("epoch {} is below {}", commit.stamp.epoch, committed_->stamp.epoch));
+                  fmt::format("epoch {} is below {}", stamp.epoch, *epoch_known()));
   }
-  if (committed_ && commit.stamp.epoch == committed_->stamp.epoch) {
-    if (commit.digest == committed_->digest) return send_applied();
-    return refuse(wire::RefusalReason::kConflict, "commit",
-                  fmt::format("epoch {} came with two maps", commit.stamp.epoch));
+  if (committed_ && stamp.epoch == committed_->stamp.epoch) {
+    if (digest != committed_->digest) {
+      return refuse(wire::RefusalReason::kConflict, "commit", fmt::format("epoch {} came with two maps", stamp.epoch));
+    }
+    // Until the ranks have switched there is nothing to say.
+    if (running_ && running_->epoch == stamp.epoch) send_applied();
+    return;
   }
-  if (!prepared_ || prepared_->stamp.epoch != commit.stamp.epoch || prepared_->digest != commit.digest) {
-    return ask(now);
-  }
-  Held held = *std::exchange(prepared_, std::nullopt);
-  held.stamp = commit.stamp;
-  apply(std::move(held));
+  if (!prepared_ || prepared_->stamp.epoch != stamp.epoch || prepared_->digest != digest) return ask(now);
+  commit({stamp, prepared_->placement, digest});
+}
+
+void AgentState::handle(const wire::Retire& retire, TimePoint) {
+  if (!accepts_term(retire.stamp, "retire")) return;
+  if (!running_ || running_->epoch != retire.stamp.epoch || retired_ == retire.stamp.epoch) return;
+  retired_ = retire.stamp.epoch;
+  note("epoch_retired", retire.stamp, running_->digest);
+  actions_.push_back(Release{retire.stamp.epoch});
 }
 
 void AgentState::handle(const wire::Abort& abort, TimePoint) {
   if (!accepts_term(abort.stamp, "abort")) return;
   if (prepared_ && prepared_->stamp == abort.stamp) discard_prepared();
-}
-
-void AgentState::handle(const wire::Retire& retire, TimePoint) {
-  if (!accepts_term(retire.stamp, "retire")) return;
-  if (committed_ && committed_->stamp.epoch == retire.stamp.epoch)
-    note("epoch_retired", retire.stamp, committed_->digest);
 }
 
 void AgentState::handle(const wire::Refusal& refusal, TimePoint now) {
@@ -174,8 +235,8 @@ void AgentState::refuse(wire::RefusalReason reason, std::string_view about, std:
                                  {"about", std::string(about)},
                                  {"reason", std::string(wire::reason_name(reason))},
                                  {"detail", detail}}});
-  const std::uint64_t epoch = committed_ ? committed_->stamp.epoch : 0;
-  actions_.push_back(Send{wire::Refusal{reason, std::string(about), {term_seen_, epoch}, std::move(detail)}});
+  actions_.push_back(
+      Send{wire::Refusal{reason, std::string(about), {term_seen_, epoch_known().value_or(0)}, std::move(detail)}});
 }
 
 void AgentState::ask(TimePoint now) {
@@ -185,14 +246,24 @@ void AgentState::ask(TimePoint now) {
   next_hello_ = now;
 }
 
-void AgentState::apply(Held held) {
-  if (prepared_ && prepared_->stamp.epoch == held.stamp.epoch && prepared_->digest == held.digest) prepared_.reset();
-  if (prepared_ && prepared_->stamp.epoch <= held.stamp.epoch) discard_prepared();
+/// Makes this the committed placement, and has the worker load it where it has not.
+void AgentState::commit(Held held) {
+  const bool is_news = !committed_ || held.stamp.epoch > committed_->stamp.epoch;
   committed_ = std::move(held);
-  ++counters_.epochs_applied;
-  note("epoch_applied", committed_->stamp, committed_->digest);
-  actions_.push_back(Apply{committed_->stamp, committed_->placement});
-  send_applied();
+  if (!is_news) return;
+  const bool is_offered =
+      prepared_ && prepared_->stamp.epoch == committed_->stamp.epoch && prepared_->digest == committed_->digest;
+  if (is_offered) {
+    prepared_.reset();
+  } else if (prepared_ && prepared_->stamp.epoch <= committed_->stamp.epoch) {
+    discard_prepared();
+  }
+  if (running_ && running_->epoch == committed_->stamp.epoch) return;
+  if (!is_offered) {
+    actions_.push_back(Load{committed_->stamp, std::nullopt, committed_->digest, committed_->placement, {}, 0});
+  }
+  note("epoch_committed", committed_->stamp, committed_->digest);
+  actions_.push_back(Allow{committed_->stamp});
 }
 
 void AgentState::discard_prepared() {
@@ -219,23 +290,13 @@ void AgentState::send_hello(TimePoint now) {
                     .experts = options_.shape.experts,
                     .term_seen = term_seen_,
                     .epoch_applied = std::nullopt};
-  if (committed_) hello.epoch_applied = committed_->stamp.epoch;
+  if (running_) hello.epoch_applied = running_->epoch;
   actions_.push_back(Send{std::move(hello)});
 }
 
-void AgentState::send_report(TimePoint now, const Counts& counts) {
-  ++counters_.reports_sent;
-  next_report_ = now + options_.report_interval;
-  actions_.push_back(Send{wire::Report{.incarnation = options_.incarnation,
-                                       .sequence = ++reports_,
-                                       .epoch = committed_->stamp.epoch,
-                                       .window = 0,
-                                       .steps = counts.tokens,
-                                       .stages = {{wire::Stage::kMixed, counts.tokens, counts.load_tokens}}}});
-}
-
 void AgentState::send_applied() {
-  actions_.push_back(Send{wire::Applied{committed_->stamp, options_.incarnation, committed_->digest, 0}});
+  const wire::Stamp stamp{term_seen_, running_->epoch};
+  actions_.push_back(Send{wire::Applied{stamp, options_.incarnation, running_->digest, running_->step}});
 }
 
 }  // namespace evenkeel::agent

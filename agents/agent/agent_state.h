@@ -7,9 +7,9 @@
 #include <variant>
 #include <vector>
 
+#include "agents/probe/probe_reader.h"
 #include "agents/wire/message.h"
 #include "agents/wire/note.h"
-#include "partition/model/grid.h"
 #include "partition/model/placement.h"
 #include "partition/model/routing_profile.h"
 
@@ -24,8 +24,13 @@ struct AgentOptions {
   std::uint32_t world = 1;
   /// Names the life of the counters; must rise each time they start again from zero.
   std::uint64_t incarnation = 0;
+  /// What an earlier agent of this incarnation left: its highest term, its reports.
+  std::uint64_t term_seen = 0;
+  std::uint64_t reports = 0;
   /// How stale the rebalancer's counts may be. Above 0.
-  std::chrono::milliseconds report_interval{500};
+  std::chrono::milliseconds report_interval{1000};
+  /// Between reports while the worker stands at a window's end, where a lost one would cost it time.
+  std::chrono::milliseconds window_report_interval{20};
   /// First wait before a HELLO is repeated; doubles up to the largest.
   std::chrono::milliseconds hello_interval{200};
   std::chrono::milliseconds hello_interval_max{2000};
@@ -33,61 +38,81 @@ struct AgentOptions {
   std::chrono::milliseconds contact_timeout{3000};
 };
 
-/// Exact counts since the incarnation began.
-struct Counts {
-  std::uint64_t tokens = 0;
-  /// Tokens routed to each logical expert [layers, experts].
-  Grid<std::uint64_t> load_tokens;
+/// What the worker shows without its counts.
+struct WorkerView {
+  probe::WorkerEpochs epochs;
+  /// Number of its last publication, and windows completed in it.
+  std::uint64_t number = 0;
+  std::uint64_t window = 0;
 };
 
 /// What the shell must do, in order.
 struct Send {
   wire::Message message;
 };
-/// Have the worker load this placement beside the running one, and call loaded() when it has.
+/// Have the worker load this placement beside the running one.
 struct Load {
   wire::Stamp stamp;
+  /// What the copies start from; absent: the worker loads whatever it lacks.
+  std::optional<std::uint64_t> base_epoch;
+  std::uint64_t digest = 0;
   Placement placement;
+  std::vector<wire::Copy> copies;
+  std::uint32_t chain_left = 0;
 };
-/// Have the worker route with the placement it was given by Load, or with this one if it never was.
-struct Apply {
+/// The epoch is committed: the worker may switch to it when all ranks hold it.
+struct Allow {
   wire::Stamp stamp;
-  Placement placement;
 };
 /// Have the worker forget what it loaded.
 struct Discard {
   wire::Stamp stamp;
 };
-using Action = std::variant<Send, Load, Apply, Discard, wire::Note>;
+/// All ranks run the epoch: what only older ones need may go.
+struct Release {
+  std::uint64_t epoch = 0;
+};
+/// Decisions for windows 0 to `windows` - 1 are over.
+struct Decided {
+  std::uint64_t windows = 0;
+};
+using Action = std::variant<Send, Load, Allow, Discard, Release, Decided, wire::Note>;
 using Actions = std::vector<Action>;
 
 struct AgentCounters {
   std::uint64_t hellos_sent = 0;
   std::uint64_t reports_sent = 0;
+  /// Switches of the worker that this agent has seen.
   std::uint64_t epochs_applied = 0;
+  /// PREPARE that came before the worker had switched to its base.
+  std::uint64_t prepares_early = 0;
   std::uint64_t messages_refused = 0;
   std::uint64_t refusals_received = 0;
   std::uint64_t messages_unexpected = 0;
   std::uint64_t contacts_lost = 0;
 };
 
-/// Every rule an agent follows: which commands it obeys, when it asks and when it reports. Pure: bytes, time and counts
-/// are arguments. It never decides on a placement by itself: without contact it keeps what it has and asks.
-/// Not thread-safe. Cost: one comparison of maps a command. Cannot fail: what it refuses it answers and counts.
+/// Every rule an agent follows: which commands it obeys, when it asks and when it reports. Pure: bytes, time and what
+/// the worker shows are arguments. It never decides on a placement by itself: without contact the worker keeps what it
+/// has, and the agent asks. Nor does it switch: it tells the worker what may be switched to, and the rebalancer what
+/// was. Not thread-safe. Cost: one comparison of maps a command. Cannot fail: what it refuses it answers and counts.
 class AgentState {
  public:
   AgentState(AgentOptions options, TimePoint now);
 
   /// Takes one message from the rebalancer, from either socket, any number of times in any order.
   [[nodiscard]] Actions on_message(const wire::Message& message, TimePoint now);
-  /// The worker has loaded what Load named.
-  [[nodiscard]] Actions loaded(const wire::Stamp& stamp);
+  /// The worker has no room for what Load named.
+  [[nodiscard]] Actions cannot_load(const wire::Stamp& stamp, std::string detail);
   /// Broadcasts were lost: ask what was missed.
   [[nodiscard]] Actions on_gap(TimePoint now);
-  /// To be called often; sends HELLO and reports when they are due.
-  [[nodiscard]] Actions tick(TimePoint now, const Counts& counts);
+  /// To be called often: looks at what the worker has done and says HELLO when it is due.
+  [[nodiscard]] Actions tick(TimePoint now, const WorkerView& worker);
+  /// Whether the counts are to be read now and given to report().
+  [[nodiscard]] bool is_report_due(TimePoint now, const WorkerView& worker) const;
+  [[nodiscard]] Actions report(TimePoint now, probe::Tally tally);
 
-  /// The placement in force and its stamp; none before the first snapshot.
+  /// The committed placement and its stamp, which the worker runs or will; none before the first snapshot.
   struct Held {
     wire::Stamp stamp;
     Placement placement;
@@ -95,6 +120,12 @@ class AgentState {
   };
   [[nodiscard]] const std::optional<Held>& committed() const { return committed_; }
   [[nodiscard]] const std::optional<Held>& prepared() const { return prepared_; }
+  /// What the worker routes with.
+  [[nodiscard]] const std::optional<probe::WorkerEpochs::Running>& running() const { return running_; }
+  [[nodiscard]] std::uint64_t term_seen() const { return term_seen_; }
+  [[nodiscard]] std::uint64_t reports() const { return reports_; }
+  /// Number of the last publication that the rebalancer has taken in.
+  [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }
   /// A newer incarnation of this worker has taken over; this one stays silent.
   [[nodiscard]] bool fenced() const { return fenced_; }
   [[nodiscard]] const AgentCounters& counters() const { return counters_; }
@@ -118,11 +149,12 @@ class AgentState {
   [[nodiscard]] bool accepts_shape(const Placement& placement, std::string_view about);
   void refuse(wire::RefusalReason reason, std::string_view about, std::string detail);
   void ask(TimePoint now);
-  void apply(Held held);
+  void look_at(const WorkerView& worker);
+  void commit(Held held);
+  [[nodiscard]] std::optional<std::uint64_t> epoch_known() const;
   void discard_prepared();
   void note(std::string event, const wire::Stamp& stamp, std::uint64_t digest);
   void send_hello(TimePoint now);
-  void send_report(TimePoint now, const Counts& counts);
   void send_applied();
   [[nodiscard]] Actions take_actions();
 
@@ -130,7 +162,10 @@ class AgentState {
   std::optional<Held> committed_;
   std::optional<Held> prepared_;
   bool prepared_is_loaded_ = false;
-  std::uint64_t term_seen_ = 0;
+  std::optional<probe::WorkerEpochs::Running> running_;
+  /// Highest epoch that every rank runs, as far as it was told.
+  std::optional<std::uint64_t> retired_;
+  std::uint64_t term_seen_;
   bool fenced_ = false;
 
   bool asking_ = true;
@@ -138,7 +173,13 @@ class AgentState {
   TimePoint next_hello_;
   TimePoint next_report_;
   TimePoint last_contact_;
-  std::uint64_t reports_ = 0;
+  std::uint64_t reports_;
+  /// The publication reported last, the first report that had it, and the windows in it.
+  std::uint64_t reported_ = 0;
+  std::uint64_t reported_in_ = 0;
+  std::uint64_t reported_window_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::uint64_t windows_decided_ = 0;
 
   Actions actions_;
   AgentCounters counters_;

@@ -6,20 +6,20 @@
 
 namespace evenkeel::agent {
 
-Result<EventLog> EventLog::open(const std::filesystem::path& path, std::string worker) {
+Result<EventLog> EventLog::open(const std::filesystem::path& path) {
   std::ofstream file(path, std::ios::app);
   if (!file) {
     return invalid_input(
         fmt::format("--log-json {}: it cannot be opened; give a file that can be written", path.string()));
   }
-  return EventLog(std::move(file), std::move(worker));
+  return EventLog(std::move(file));
 }
 
-void EventLog::write(const wire::Note& note) {
+void EventLog::write(const std::string& worker, const wire::Note& note) {
   const auto elapsed = std::chrono::steady_clock::now() - started_;
   nlohmann::ordered_json line{{"event", note.event},
                               {"elapsed_ms", std::chrono::duration_cast<std::chrono::milliseconds>(elapsed).count()},
-                              {"worker", worker_}};
+                              {"worker", worker}};
   for (const auto& [name, value] : note.fields) {
     std::visit([&, &key = name](const auto& v) { line[key] = v; }, value);
   }

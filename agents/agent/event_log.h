@@ -15,15 +15,14 @@ namespace evenkeel::agent {
 class EventLog {
  public:
   /// Appends to the file. Fails with kInvalidInput where it cannot be written.
-  [[nodiscard]] static Result<EventLog> open(const std::filesystem::path& path, std::string worker);
+  [[nodiscard]] static Result<EventLog> open(const std::filesystem::path& path);
 
-  void write(const wire::Note& note);
+  void write(const std::string& worker, const wire::Note& note);
 
  private:
-  EventLog(std::ofstream file, std::string worker) : file_(std::move(file)), worker_(std::move(worker)) {}
+  explicit EventLog(std::ofstream file) : file_(std::move(file)) {}
 
   std::ofstream file_;
-  std::string worker_;
   std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
 };
 

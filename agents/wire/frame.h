@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "agents/wire/message.h"
+#include "agents/wire/name.h"
 #include "partition/model/result.h"
 
 namespace evenkeel::wire {
@@ -35,8 +36,5 @@ using Frames = std::array<std::string, 3>;
 
 /// The topic a rebalancer broadcasts under.
 [[nodiscard]] std::string broadcast_topic(std::string_view model);
-
-/// Names stand in topics: 1 to 64 printable ASCII characters without '@' and space.
-[[nodiscard]] Status validate_name(std::string_view field, std::string_view name);
 
 }  // namespace evenkeel::wire

@@ -93,6 +93,12 @@ std::uint64_t digest(const Placement& placement) {
   return hash.value();
 }
 
+std::uint64_t counts_digest(const Grid<std::uint64_t>& counts) {
+  Fnv1a hash;
+  for (const std::uint64_t count : counts.cells()) hash.add(count);
+  return hash.value();
+}
+
 std::string digest_text(std::uint64_t digest) { return fmt::format("{:016x}", digest); }
 
 }  // namespace evenkeel::wire

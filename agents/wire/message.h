@@ -199,6 +199,8 @@ using Message =
 /// Names a map in logs and COMMITs: 64-bit FNV-1a over shape and slots. Equal placements have equal digests on every
 /// machine. It finds accidents, not forgeries. Cost: one pass over the map.
 [[nodiscard]] std::uint64_t digest(const Placement& placement);
+/// Names a table of counts, as digest() does a map: over its cells, row by row.
+[[nodiscard]] std::uint64_t counts_digest(const Grid<std::uint64_t>& counts);
 /// 16 lower-case hexadecimal digits.
 [[nodiscard]] std::string digest_text(std::uint64_t digest);
 

@@ -7,11 +7,11 @@
 #include <numeric>
 #include <utility>
 
+#include "partition/adaptive/imbalance.h"
 #include "partition/cost/metrics.h"
 #include "partition/cost/step_time_bound.h"
 #include "partition/migrate/decision.h"
 #include "partition/place.h"
-#include "partition/adaptive/imbalance.h"
 
 namespace evenkeel {
 namespace {

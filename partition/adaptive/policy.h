@@ -8,14 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "partition/adaptive/load_forecast.h"
+#include "partition/adaptive/stage_load.h"
 #include "partition/cost/step_time.h"
 #include "partition/migrate/plan.h"
 #include "partition/model/cluster.h"
 #include "partition/model/placement.h"
 #include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
-#include "partition/adaptive/load_forecast.h"
-#include "partition/adaptive/stage_load.h"
 
 namespace evenkeel {
 

@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "agents/wire/message.h"
-#include "partition/model/grid.h"
 #include "partition/adaptive/stage_load.h"
+#include "partition/model/grid.h"
 #include "rebalancer/core/window_counts.h"
 
 namespace evenkeel::rebalancer {

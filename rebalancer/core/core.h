@@ -10,12 +10,12 @@
 
 #include "agents/wire/message.h"
 #include "agents/wire/note.h"
+#include "partition/adaptive/policy.h"
 #include "partition/model/cluster.h"
 #include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
 #include "rebalancer/core/agent_registry.h"
 #include "rebalancer/core/control.h"
-#include "partition/adaptive/policy.h"
 #include "rebalancer/core/recovery.h"
 
 namespace evenkeel::rebalancer {

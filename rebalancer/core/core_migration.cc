@@ -5,8 +5,8 @@
 #include <chrono>
 #include <utility>
 
-#include "rebalancer/core/core.h"
 #include "partition/adaptive/imbalance.h"
+#include "rebalancer/core/core.h"
 
 namespace evenkeel::rebalancer {
 namespace {

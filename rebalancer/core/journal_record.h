@@ -5,8 +5,8 @@
 #include <string>
 
 #include "agents/wire/message.h"
-#include "partition/model/placement.h"
 #include "partition/adaptive/policy.h"
+#include "partition/model/placement.h"
 
 namespace evenkeel::rebalancer {
 

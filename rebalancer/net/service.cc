@@ -133,6 +133,13 @@ Result<int> Service::run(shell::StopSignals& signals) {
             {"epochs_committed", counters.epochs_committed},
             {"epochs_aborted", counters.epochs_aborted},
             {"log_lines_suppressed", log_.suppressed()}}});
+  for (const auto& [model, core] : server_->groups().cores()) {
+    const AgentRegistry& registry = core.registry();
+    observe({"totals_counted",
+             {{"model", model},
+              {"tokens", registry.tokens()},
+              {"counts_digest", wire::digest_text(wire::counts_digest(registry.load_tokens()))}}});
+  }
   return *code;
 }
 

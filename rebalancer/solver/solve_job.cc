@@ -24,6 +24,9 @@ struct PackedJob {
   std::uint64_t nodes = 0;
   /// Bandwidth and latency in microseconds, inside and between nodes.
   std::vector<double> links;
+  std::vector<double> speeds;
+  std::vector<std::uint32_t> slots;
+  std::vector<double> memory_gb;
   std::vector<int> layer_ids;
   std::uint64_t experts = 0;
   std::vector<PackedWindow> windows;
@@ -33,7 +36,8 @@ struct PackedJob {
   std::uint64_t moves_max = 0;
   double time_seconds = 0;
   std::uint64_t seed = 0;
-  MSGPACK_DEFINE(gpus, nodes, links, layer_ids, experts, windows, redundant, running, moves_max, time_seconds, seed)
+  MSGPACK_DEFINE(gpus, nodes, links, speeds, slots, memory_gb, layer_ids, experts, windows, redundant, running,
+                 moves_max, time_seconds, seed)
 };
 
 struct PackedAnswer {
@@ -71,6 +75,9 @@ std::string encode(const SolveJob& job) {
                    .nodes = cluster.nodes,
                    .links = {cluster.intra_node.bandwidth_gb_per_s, cluster.intra_node.latency.count(),
                              cluster.inter_node.bandwidth_gb_per_s, cluster.inter_node.latency.count()},
+                   .speeds = cluster.speeds,
+                   .slots = cluster.slots,
+                   .memory_gb = cluster.memory_gb,
                    .layer_ids = job.profile.shape.layer_ids,
                    .experts = job.profile.shape.experts,
                    .windows = {},
@@ -105,7 +112,10 @@ Result<SolveJob> decode_job(std::string_view bytes) {
   SolveJob job{.cluster = {.gpus = packed.gpus,
                            .nodes = packed.nodes,
                            .intra_node = {packed.links[0], Micro(packed.links[1])},
-                           .inter_node = {packed.links[2], Micro(packed.links[3])}},
+                           .inter_node = {packed.links[2], Micro(packed.links[3])},
+                           .speeds = packed.speeds,
+                           .slots = packed.slots,
+                           .memory_gb = packed.memory_gb},
                .profile = {.shape = {packed.layer_ids, packed.experts, std::nullopt}, .windows = {}, .paths = {}},
                .redundant = packed.redundant,
                .running = std::nullopt,

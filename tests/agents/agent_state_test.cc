@@ -21,8 +21,6 @@ AgentOptions options() {
           .incarnation = 7};
 }
 
-const Counts kCounts{.tokens = 5, .load_tokens = Grid<std::uint64_t>(2, 4, 5)};
-
 template <class M>
 std::vector<M> sent(const Actions& actions) {
   std::vector<M> messages;
@@ -41,151 +39,286 @@ std::size_t count(const Actions& actions) {
   return n;
 }
 
-/// An agent in term 1 that holds epoch 0.
-AgentState joined() {
-  AgentState agent(options(), kStart);
-  EXPECT_EQ(count<Apply>(agent.on_message(wire::Snapshot{{1, 0}, sample_placement()}, kStart)), 1U);
-  return agent;
+probe::Tally tally(std::uint64_t number, std::uint64_t window = 0) {
+  return {.number = number,
+          .steps = 10,
+          .window = window,
+          .stages = {{wire::Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}};
 }
 
-/// As joined(), with (1, 1) prepared and loaded.
-AgentState ready() {
-  AgentState agent = joined();
-  static_cast<void>(agent.on_message(wire::Prepare{{1, 1}, 0, 1000, sample_placement(1), {}, 0}, kStart));
-  EXPECT_EQ(sent<wire::Ready>(agent.loaded({1, 1})).size(), 1U);
-  return agent;
+wire::Prepare prepare_of(std::uint64_t term, std::uint64_t epoch, std::uint64_t base, ExpertIndex first = 1) {
+  return {{term, epoch}, base, 1000, sample_placement(first), {{0, 1, 0, 1}}, 0};
 }
 
 wire::Commit commit_of(std::uint64_t term, std::uint64_t epoch, ExpertIndex first) {
   return {{term, epoch}, wire::digest(sample_placement(first))};
 }
 
-TEST(AgentState, says_hello_with_growing_waits_until_a_snapshot_comes) {
-  AgentState agent(options(), kStart);
-  EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart, kCounts)).size(), 1U);
-  EXPECT_TRUE(agent.tick(kStart + milliseconds(199), kCounts).empty());
-  EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart + milliseconds(200), kCounts)).size(), 1U);
-  EXPECT_TRUE(agent.tick(kStart + milliseconds(599), kCounts).empty());
-  EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart + milliseconds(600), kCounts)).size(), 1U);
-  static_cast<void>(agent.on_message(wire::Snapshot{{1, 0}, sample_placement()}, kStart + milliseconds(601)));
-  const auto actions = agent.tick(kStart + milliseconds(700), kCounts);
-  EXPECT_TRUE(sent<wire::Hello>(actions).empty());
-  ASSERT_EQ(sent<wire::Report>(actions).size(), 1U);
-  EXPECT_EQ(sent<wire::Report>(actions).front().stages.front().tokens, 5U);
+/// An agent and what its worker shows.
+class AgentStateTest : public testing::Test {
+ protected:
+  Actions tick(milliseconds after = milliseconds(0)) { return agent_.tick(kStart + after, worker_); }
+  Actions receive(const wire::Message& message) { return agent_.on_message(message, kStart); }
+  /// The worker has loaded an epoch.
+  Actions loaded(std::uint64_t epoch) {
+    worker_.epochs.ready = epoch;
+    return tick();
+  }
+  /// The worker routes with an epoch from a step on.
+  Actions switched(std::uint64_t epoch, ExpertIndex first, std::uint64_t step = 0) {
+    worker_.epochs.running = {.epoch = epoch, .step = step, .digest = wire::digest(sample_placement(first))};
+    return tick();
+  }
+
+  /// In term 1, beside a worker that runs epoch 0.
+  void join() {
+    const auto actions = receive(wire::Snapshot{{1, 0}, sample_placement()});
+    EXPECT_EQ(count<Load>(actions), 1U);
+    EXPECT_EQ(count<Allow>(actions), 1U);
+    static_cast<void>(loaded(0));
+    EXPECT_EQ(sent<wire::Applied>(switched(0, 0)).size(), 1U);
+  }
+  /// As join(), with (1, 1) prepared and loaded.
+  void make_ready() {
+    join();
+    static_cast<void>(receive(prepare_of(1, 1, 0)));
+    EXPECT_EQ(sent<wire::Ready>(loaded(1)).size(), 1U);
+  }
+
+  WorkerView worker_;
+  AgentState agent_{options(), kStart};
+};
+
+TEST_F(AgentStateTest, says_hello_with_growing_waits_until_a_snapshot_comes) {
+  EXPECT_EQ(sent<wire::Hello>(tick()).size(), 1U);
+  EXPECT_TRUE(tick(milliseconds(199)).empty());
+  EXPECT_EQ(sent<wire::Hello>(tick(milliseconds(200))).size(), 1U);
+  EXPECT_TRUE(tick(milliseconds(599)).empty());
+  EXPECT_EQ(sent<wire::Hello>(tick(milliseconds(600))).size(), 1U);
+  EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(600), worker_));
+  static_cast<void>(agent_.on_message(wire::Snapshot{{1, 0}, sample_placement()}, kStart + milliseconds(601)));
+  EXPECT_TRUE(sent<wire::Hello>(tick(milliseconds(700))).empty());
+  EXPECT_TRUE(agent_.is_report_due(kStart + milliseconds(700), worker_));
 }
 
-TEST(AgentState, migrates_in_the_order_prepare_ready_commit_applied) {
-  AgentState agent = joined();
-  const auto prepared = agent.on_message(wire::Prepare{{1, 1}, 0, 1000, sample_placement(1), {}, 0}, kStart);
-  EXPECT_EQ(count<Load>(prepared), 1U);
+TEST_F(AgentStateTest, reports_all_that_the_worker_has_published_under_rising_numbers) {
+  join();
+  const auto first = sent<wire::Report>(agent_.report(kStart, tally(3, 2)));
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0], (wire::Report{7, 1, 0, 2, 10, {{wire::Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}}));
+  EXPECT_EQ(sent<wire::Report>(agent_.report(kStart, tally(3, 2)))[0].sequence, 2U);
+}
+
+TEST_F(AgentStateTest, goes_on_with_the_numbers_of_the_agent_before_it) {
+  AgentOptions after = options();
+  after.reports = 41;
+  after.term_seen = 3;
+  AgentState agent(after, kStart);
+  EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart, {})).front().term_seen, 3U);
+  EXPECT_EQ(sent<wire::Report>(agent.report(kStart, tally(1)))[0].sequence, 42U);
+}
+
+TEST_F(AgentStateTest, reports_at_once_when_a_window_ends_and_soon_again_until_it_is_decided) {
+  join();
+  static_cast<void>(agent_.report(kStart, tally(1)));
+  EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(500), worker_));
+  worker_.window = 1;
+  EXPECT_TRUE(agent_.is_report_due(kStart, worker_));
+  static_cast<void>(agent_.report(kStart, tally(2, 1)));
+  EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(19), worker_));
+  EXPECT_TRUE(agent_.is_report_due(kStart + milliseconds(20), worker_));
+  EXPECT_EQ(count<Decided>(receive(wire::ReportAck{{1, 0}, 7, 2, 1})), 1U);
+  EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(999), worker_));
+  EXPECT_TRUE(agent_.is_report_due(kStart + milliseconds(1000), worker_));
+}
+
+TEST_F(AgentStateTest, knows_what_the_rebalancer_has_taken_in) {
+  join();
+  static_cast<void>(agent_.report(kStart, tally(5)));
+  static_cast<void>(agent_.report(kStart, tally(6)));
+  static_cast<void>(receive(wire::ReportAck{{1, 0}, 7, 1, 0}));
+  EXPECT_EQ(agent_.acknowledged(), 0U) << "report 1 was of an older publication";
+  static_cast<void>(receive(wire::ReportAck{{1, 0}, 8, 2, 0}));
+  EXPECT_EQ(agent_.acknowledged(), 0U) << "another incarnation's";
+  static_cast<void>(receive(wire::ReportAck{{1, 0}, 7, 2, 0}));
+  EXPECT_EQ(agent_.acknowledged(), 6U);
+}
+
+TEST_F(AgentStateTest, migrates_in_the_order_prepare_ready_commit_switch_applied) {
+  join();
+  const auto prepared = receive(prepare_of(1, 1, 0));
+  ASSERT_EQ(count<Load>(prepared), 1U);
   EXPECT_TRUE(sent<wire::Ready>(prepared).empty());
-  EXPECT_EQ(agent.committed()->stamp.epoch, 0U);
-  EXPECT_EQ(sent<wire::Ready>(agent.loaded({1, 1})).size(), 1U);
-  EXPECT_EQ(agent.committed()->stamp.epoch, 0U);
-  const auto committed = agent.on_message(commit_of(1, 1, 1), kStart);
-  EXPECT_EQ(count<Apply>(committed), 1U);
-  EXPECT_EQ(sent<wire::Applied>(committed).size(), 1U);
-  EXPECT_EQ(agent.committed()->placement, sample_placement(1));
+  EXPECT_EQ(sent<wire::Ready>(loaded(1)).size(), 1U);
+  EXPECT_TRUE(loaded(1).empty()) << "said once";
+  const auto committed = receive(commit_of(1, 1, 1));
+  EXPECT_EQ(count<Allow>(committed), 1U);
+  EXPECT_EQ(count<Load>(committed), 0U);
+  EXPECT_TRUE(sent<wire::Applied>(committed).empty()) << "the ranks have not switched yet";
+  const auto applied = sent<wire::Applied>(switched(1, 1, 3000));
+  ASSERT_EQ(applied.size(), 1U);
+  EXPECT_EQ(applied[0], (wire::Applied{{1, 1}, 7, wire::digest(sample_placement(1)), 3000}));
+  EXPECT_EQ(agent_.committed()->placement, sample_placement(1));
 }
 
-TEST(AgentState, applies_a_repeated_commit_once_and_acknowledges_it_again) {
-  AgentState agent = ready();
-  static_cast<void>(agent.on_message(commit_of(1, 1, 1), kStart));
-  const auto again = agent.on_message(commit_of(1, 1, 1), kStart);
-  EXPECT_EQ(count<Apply>(again), 0U);
+TEST_F(AgentStateTest, allows_a_repeated_commit_once_and_acknowledges_it_when_the_worker_has_switched) {
+  make_ready();
+  static_cast<void>(receive(commit_of(1, 1, 1)));
+  EXPECT_TRUE(receive(commit_of(1, 1, 1)).empty());
+  static_cast<void>(switched(1, 1));
+  const auto again = receive(commit_of(1, 1, 1));
+  EXPECT_EQ(count<Allow>(again), 0U);
   EXPECT_EQ(sent<wire::Applied>(again).size(), 1U);
-  EXPECT_EQ(agent.counters().epochs_applied, 2U);
 }
 
-TEST(AgentState, answers_a_repeated_prepare_without_loading_again) {
-  AgentState agent = ready();
-  const auto again = agent.on_message(wire::Prepare{{1, 1}, 0, 500, sample_placement(1), {}, 0}, kStart);
+TEST_F(AgentStateTest, lets_old_copies_go_once_when_all_ranks_have_switched) {
+  make_ready();
+  static_cast<void>(receive(commit_of(1, 1, 1)));
+  EXPECT_EQ(count<Release>(receive(wire::Retire{{1, 1}})), 0U) << "its own worker has not switched";
+  static_cast<void>(switched(1, 1));
+  EXPECT_EQ(count<Release>(receive(wire::Retire{{1, 1}})), 1U);
+  EXPECT_TRUE(receive(wire::Retire{{1, 1}}).empty());
+}
+
+TEST_F(AgentStateTest, takes_the_next_prepare_for_a_lost_retire) {
+  join();
+  const auto actions = receive(prepare_of(1, 1, 0));
+  ASSERT_EQ(count<Release>(actions), 1U);
+  ASSERT_EQ(count<Load>(actions), 1U);
+}
+
+TEST_F(AgentStateTest, leaves_a_prepare_alone_while_the_worker_has_not_switched_to_its_base) {
+  make_ready();
+  static_cast<void>(receive(commit_of(1, 1, 1)));
+  EXPECT_TRUE(receive(prepare_of(1, 2, 1, 2)).empty());
+  EXPECT_EQ(agent_.counters().prepares_early, 1U);
+  static_cast<void>(switched(1, 1));
+  EXPECT_EQ(count<Load>(receive(prepare_of(1, 2, 1, 2))), 1U);
+}
+
+TEST_F(AgentStateTest, answers_a_repeated_prepare_without_loading_again) {
+  make_ready();
+  const auto again = receive(prepare_of(1, 1, 0));
   EXPECT_EQ(count<Load>(again), 0U);
   EXPECT_EQ(sent<wire::Ready>(again).size(), 1U);
 }
 
-TEST(AgentState, refuses_a_lower_term) {
-  AgentState agent(options(), kStart);
-  static_cast<void>(agent.on_message(wire::Snapshot{{5, 2}, sample_placement()}, kStart));
+TEST_F(AgentStateTest, says_when_the_worker_has_no_room) {
+  join();
+  static_cast<void>(receive(prepare_of(1, 1, 0)));
+  const auto refusals = sent<wire::Refusal>(agent_.cannot_load({1, 1}, "no room"));
+  ASSERT_EQ(refusals.size(), 1U);
+  EXPECT_EQ(refusals[0].about, "prepare");
+  EXPECT_FALSE(agent_.prepared());
+}
+
+TEST_F(AgentStateTest, refuses_a_lower_term) {
+  static_cast<void>(receive(wire::Snapshot{{5, 2}, sample_placement()}));
   for (const wire::Message& message : {wire::Message(wire::Snapshot{{4, 9}, sample_placement(1)}),
-                                       wire::Message(wire::Prepare{{4, 9}, 2, 1000, sample_placement(1), {}, 0}),
-                                       wire::Message(commit_of(4, 9, 1)), wire::Message(wire::Abort{{4, 9}, ""})}) {
-    const auto refusals = sent<wire::Refusal>(agent.on_message(message, kStart));
+                                       wire::Message(prepare_of(4, 9, 2)), wire::Message(commit_of(4, 9, 1)),
+                                       wire::Message(wire::Abort{{4, 9}, ""}), wire::Message(wire::Retire{{4, 9}})}) {
+    const auto refusals = sent<wire::Refusal>(receive(message));
     ASSERT_EQ(refusals.size(), 1U) << wire::type_name(message);
     EXPECT_EQ(refusals.front().reason, wire::RefusalReason::kStaleStamp);
     EXPECT_EQ(refusals.front().known, (wire::Stamp{5, 2}));
   }
-  EXPECT_EQ(agent.committed()->stamp, (wire::Stamp{5, 2}));
+  EXPECT_EQ(agent_.committed()->stamp, (wire::Stamp{5, 2}));
 }
 
-TEST(AgentState, refuses_a_lower_epoch_and_another_map_under_a_known_stamp) {
-  AgentState agent = ready();
-  static_cast<void>(agent.on_message(commit_of(1, 1, 1), kStart));
-  EXPECT_EQ(sent<wire::Refusal>(agent.on_message(commit_of(1, 0, 0), kStart)).size(), 1U);
-  EXPECT_EQ(sent<wire::Refusal>(agent.on_message(wire::Snapshot{{2, 0}, sample_placement()}, kStart)).size(), 1U);
-  const auto conflict = sent<wire::Refusal>(agent.on_message(commit_of(2, 1, 3), kStart));
+TEST_F(AgentStateTest, refuses_a_lower_epoch_and_another_map_under_a_known_stamp) {
+  make_ready();
+  static_cast<void>(receive(commit_of(1, 1, 1)));
+  static_cast<void>(switched(1, 1));
+  EXPECT_EQ(sent<wire::Refusal>(receive(commit_of(1, 0, 0))).size(), 1U);
+  EXPECT_EQ(sent<wire::Refusal>(receive(wire::Snapshot{{2, 0}, sample_placement()})).size(), 1U);
+  for (const wire::Message& message :
+       {wire::Message(commit_of(2, 1, 3)), wire::Message(wire::Snapshot{{2, 1}, sample_placement(3)})}) {
+    const auto conflict = sent<wire::Refusal>(receive(message));
+    ASSERT_EQ(conflict.size(), 1U);
+    EXPECT_EQ(conflict.front().reason, wire::RefusalReason::kConflict);
+  }
+  EXPECT_EQ(agent_.committed()->placement, sample_placement(1));
+}
+
+TEST_F(AgentStateTest, refuses_another_map_for_what_the_worker_runs_though_it_has_just_started) {
+  static_cast<void>(switched(4, 1));
+  const auto conflict = sent<wire::Refusal>(receive(wire::Snapshot{{2, 4}, sample_placement(3)}));
   ASSERT_EQ(conflict.size(), 1U);
   EXPECT_EQ(conflict.front().reason, wire::RefusalReason::kConflict);
-  EXPECT_EQ(agent.committed()->placement, sample_placement(1));
+  EXPECT_EQ(sent<wire::Refusal>(receive(wire::Snapshot{{2, 3}, sample_placement(3)})).size(), 1U);
 }
 
-TEST(AgentState, asks_when_a_commit_names_what_it_never_prepared) {
-  AgentState agent = joined();
-  EXPECT_EQ(count<Apply>(agent.on_message(commit_of(1, 1, 1), kStart)), 0U);
-  EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart, kCounts)).size(), 1U);
-  static_cast<void>(agent.on_message(wire::Snapshot{{1, 1}, sample_placement(1)}, kStart));
-  EXPECT_EQ(agent.committed()->stamp.epoch, 1U);
+TEST_F(AgentStateTest, finds_the_worker_as_the_agent_before_it_left_it) {
+  worker_.epochs.running = {.epoch = 4, .step = 90, .digest = wire::digest(sample_placement(1))};
+  const auto found = tick();
+  EXPECT_EQ(sent<wire::Hello>(found).front().epoch_applied, 4U);
+  EXPECT_TRUE(sent<wire::Applied>(found).empty());
+  const auto actions = receive(wire::Snapshot{{1, 4}, sample_placement(1)});
+  EXPECT_EQ(count<Load>(actions), 0U);
+  EXPECT_EQ(count<Allow>(actions), 0U);
+  EXPECT_EQ(sent<wire::Applied>(actions).size(), 1U);
 }
 
-TEST(AgentState, asks_when_an_acknowledgement_shows_a_missed_commit_or_broadcasts_were_lost) {
-  AgentState agent = joined();
-  static_cast<void>(agent.on_message(wire::ReportAck{{1, 1}, 7, 1, 0}, kStart));
-  EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart, kCounts)).size(), 1U);
-  AgentState other = joined();
-  static_cast<void>(other.on_gap(kStart));
-  EXPECT_EQ(sent<wire::Hello>(other.tick(kStart, kCounts)).size(), 1U);
+TEST_F(AgentStateTest, asks_when_a_commit_names_what_it_never_prepared) {
+  join();
+  EXPECT_EQ(count<Allow>(receive(commit_of(1, 1, 1))), 0U);
+  EXPECT_EQ(sent<wire::Hello>(tick()).size(), 1U);
+  const auto actions = receive(wire::Snapshot{{1, 1}, sample_placement(1)});
+  EXPECT_EQ(count<Load>(actions), 1U);
+  EXPECT_EQ(count<Allow>(actions), 1U);
+  EXPECT_EQ(agent_.committed()->stamp.epoch, 1U);
 }
 
-TEST(AgentState, keeps_its_placement_and_asks_when_contact_is_lost) {
-  AgentState agent = ready();
-  const auto actions = agent.tick(kStart + milliseconds(3001), kCounts);
+TEST_F(AgentStateTest, asks_when_an_acknowledgement_shows_a_missed_commit_or_broadcasts_were_lost) {
+  join();
+  static_cast<void>(receive(wire::ReportAck{{1, 1}, 7, 1, 0}));
+  EXPECT_EQ(sent<wire::Hello>(tick()).size(), 1U);
+  static_cast<void>(receive(wire::Snapshot{{1, 0}, sample_placement()}));
+  static_cast<void>(agent_.on_gap(kStart));
+  EXPECT_EQ(sent<wire::Hello>(tick()).size(), 1U);
+}
+
+TEST_F(AgentStateTest, keeps_its_placement_and_asks_when_contact_is_lost) {
+  make_ready();
+  const auto actions = tick(milliseconds(3001));
   EXPECT_EQ(sent<wire::Hello>(actions).size(), 1U);
-  EXPECT_EQ(agent.counters().contacts_lost, 1U);
-  EXPECT_EQ(agent.committed()->stamp.epoch, 0U);
-  EXPECT_TRUE(agent.prepared());
+  EXPECT_EQ(agent_.counters().contacts_lost, 1U);
+  EXPECT_EQ(agent_.running()->epoch, 0U);
+  EXPECT_TRUE(agent_.prepared());
 }
 
-TEST(AgentState, drops_what_a_dead_leader_prepared_when_the_next_one_did_not_commit_it) {
-  AgentState agent = ready();
-  const auto actions = agent.on_message(wire::Snapshot{{2, 0}, sample_placement()}, kStart);
+TEST_F(AgentStateTest, drops_what_a_dead_leader_prepared_when_the_next_one_did_not_commit_it) {
+  make_ready();
+  const auto actions = receive(wire::Snapshot{{2, 0}, sample_placement()});
   EXPECT_EQ(count<Discard>(actions), 1U);
-  EXPECT_FALSE(agent.prepared());
-  EXPECT_EQ(agent.committed()->stamp, (wire::Stamp{2, 0}));
+  EXPECT_FALSE(agent_.prepared());
+  EXPECT_EQ(agent_.committed()->stamp, (wire::Stamp{2, 0}));
 }
 
-TEST(AgentState, takes_over_what_a_dead_leader_prepared_when_it_was_committed) {
-  AgentState agent = ready();
-  const auto actions = agent.on_message(wire::Snapshot{{2, 1}, sample_placement(1)}, kStart);
-  EXPECT_EQ(count<Apply>(actions), 1U);
+TEST_F(AgentStateTest, takes_over_what_a_dead_leader_prepared_when_it_was_committed) {
+  make_ready();
+  const auto actions = receive(wire::Snapshot{{2, 1}, sample_placement(1)});
+  EXPECT_EQ(count<Allow>(actions), 1U);
+  EXPECT_EQ(count<Load>(actions), 0U) << "it is loaded";
   EXPECT_EQ(count<Discard>(actions), 0U);
-  EXPECT_FALSE(agent.prepared());
+  EXPECT_FALSE(agent_.prepared());
 }
 
-TEST(AgentState, forgets_an_aborted_epoch_and_takes_the_next) {
-  AgentState agent = ready();
-  EXPECT_EQ(count<Discard>(agent.on_message(wire::Abort{{1, 1}, "late"}, kStart)), 1U);
-  EXPECT_TRUE(agent.loaded({1, 1}).empty());
-  EXPECT_EQ(count<Load>(agent.on_message(wire::Prepare{{1, 2}, 0, 1000, sample_placement(2), {}, 0}, kStart)), 1U);
+TEST_F(AgentStateTest, forgets_an_aborted_epoch_and_takes_the_next) {
+  make_ready();
+  EXPECT_EQ(count<Discard>(receive(wire::Abort{{1, 1}, "late"})), 1U);
+  EXPECT_EQ(count<Load>(receive(prepare_of(1, 2, 0, 2))), 1U);
+  EXPECT_TRUE(tick().empty()) << "the worker still shows that it has loaded epoch 1";
 }
 
-TEST(AgentState, replaces_a_prepared_epoch_whose_abort_was_lost) {
-  AgentState agent = ready();
-  const auto actions = agent.on_message(wire::Prepare{{1, 2}, 0, 1000, sample_placement(2), {}, 0}, kStart);
+TEST_F(AgentStateTest, replaces_a_prepared_epoch_whose_abort_was_lost) {
+  make_ready();
+  const auto actions = receive(prepare_of(1, 2, 0, 2));
   EXPECT_EQ(count<Discard>(actions), 1U);
   EXPECT_EQ(count<Load>(actions), 1U);
 }
 
-TEST(AgentState, refuses_a_map_of_another_model) {
+TEST_F(AgentStateTest, refuses_a_map_of_another_model) {
   AgentOptions other = options();
   other.shape.layer_ids = {1, 3};
   AgentState agent(other, kStart);
@@ -195,25 +328,25 @@ TEST(AgentState, refuses_a_map_of_another_model) {
   EXPECT_FALSE(agent.committed());
 }
 
-TEST(AgentState, says_hello_to_a_rebalancer_that_does_not_know_it) {
-  AgentState agent = joined();
-  static_cast<void>(agent.on_message(wire::Refusal{wire::RefusalReason::kUnknownAgent, "report", {2, 0}, ""}, kStart));
-  EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart, kCounts)).size(), 1U);
+TEST_F(AgentStateTest, says_hello_to_a_rebalancer_that_does_not_know_it) {
+  join();
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kUnknownAgent, "report", {2, 0}, ""}));
+  EXPECT_EQ(sent<wire::Hello>(tick()).size(), 1U);
 }
 
-TEST(AgentState, falls_silent_when_a_newer_incarnation_has_replaced_it) {
-  AgentState agent = joined();
-  static_cast<void>(
-      agent.on_message(wire::Refusal{wire::RefusalReason::kStaleIncarnation, "report", {1, 0}, ""}, kStart));
-  EXPECT_TRUE(agent.fenced());
-  EXPECT_TRUE(agent.tick(kStart + milliseconds(10'000), kCounts).empty());
-  EXPECT_TRUE(agent.on_message(commit_of(9, 9, 1), kStart).empty());
+TEST_F(AgentStateTest, falls_silent_when_a_newer_incarnation_has_replaced_it) {
+  join();
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kStaleIncarnation, "report", {1, 0}, ""}));
+  EXPECT_TRUE(agent_.fenced());
+  EXPECT_TRUE(tick(milliseconds(10'000)).empty());
+  EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(10'000), worker_));
+  EXPECT_TRUE(receive(commit_of(9, 9, 1)).empty());
 }
 
-TEST(AgentState, ignores_messages_that_only_agents_send) {
-  AgentState agent = joined();
-  EXPECT_TRUE(agent.on_message(wire::Ready{{1, 1}, 7}, kStart).empty());
-  EXPECT_EQ(agent.counters().messages_unexpected, 1U);
+TEST_F(AgentStateTest, ignores_messages_that_only_agents_send) {
+  join();
+  EXPECT_TRUE(receive(wire::Ready{{1, 1}, 7}).empty());
+  EXPECT_EQ(agent_.counters().messages_unexpected, 1U);
 }
 
 }  // namespace

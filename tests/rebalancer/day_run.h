@@ -9,11 +9,11 @@
 #include <optional>
 #include <vector>
 
+#include "partition/adaptive/imbalance.h"
+#include "partition/adaptive/policy.h"
 #include "partition/cost/metrics.h"
 #include "partition/place.h"
 #include "pipeline/trace/trace.h"
-#include "partition/adaptive/imbalance.h"
-#include "partition/adaptive/policy.h"
 
 namespace evenkeel::rebalancer {
 

@@ -34,11 +34,17 @@ SolveJob job(std::size_t layers = 2, std::size_t experts = 16) {
 std::string error_of(const Result<SolveAnswer>& answer) { return answer ? "" : answer.error().message; }
 
 TEST(SolveJobCodec, gives_back_what_it_took) {
-  const SolveJob sent = job();
+  SolveJob sent = job();
+  sent.cluster.speeds = {1, 1, 0.5, 1};
+  sent.cluster.slots = {4, 4, 2, 6};
+  sent.cluster.memory_gb = {80, 80, 40, 80};
   const auto read = decode_job(encode(sent));
   ASSERT_TRUE(read) << read.error().message;
   EXPECT_EQ(read->cluster.gpus, sent.cluster.gpus);
   EXPECT_EQ(read->cluster.intra_node, sent.cluster.intra_node);
+  EXPECT_EQ(read->cluster.speeds, sent.cluster.speeds);
+  EXPECT_EQ(read->cluster.slots, sent.cluster.slots);
+  EXPECT_EQ(read->cluster.memory_gb, sent.cluster.memory_gb);
   EXPECT_EQ(read->profile.shape, sent.profile.shape);
   EXPECT_EQ(read->profile.windows.front().load_tokens, sent.profile.windows.front().load_tokens);
   EXPECT_EQ(read->running, sent.running);

@@ -1,0 +1,97 @@
+#include "agents/agent/sessions.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace evenkeel::agent {
+namespace {
+
+constexpr std::chrono::milliseconds kLastReportWait{3'000};
+
+wire::Note end_note(AgentShell& shell) {
+  const AgentCounters& counters = shell.state().counters();
+  const TrafficCounters& traffic = shell.traffic();
+  return {"agent_stopped",
+          {{"hellos_sent", counters.hellos_sent},
+           {"reports_sent", counters.reports_sent},
+           {"epochs_applied", counters.epochs_applied},
+           {"sends_dropped", traffic.sends_dropped},
+           {"broadcast_gaps", traffic.broadcast_gaps},
+           {"messages_malformed", traffic.messages_malformed},
+           {"messages_refused", counters.messages_refused},
+           {"contacts_lost", counters.contacts_lost},
+           {"path_batches_lost", shell.probe().batches_lost()}}};
+}
+
+}  // namespace
+
+Status Sessions::add(const std::string& name) {
+  EVENKEEL_TRY(probe, probe::ProbeReader::attach(name));
+  AgentOptions options{.shape = probe.shape(),
+                       .rank = probe.rank(),
+                       .world = probe.world(),
+                       .incarnation = probe.incarnation(),
+                       .term_seen = probe.header().term_seen.load(std::memory_order_relaxed),
+                       .reports = probe.header().reports.load(std::memory_order_relaxed),
+                       .report_interval = options_.report_interval,
+                       .contact_timeout = options_.contact_timeout};
+  const std::string worker = probe.worker();
+  const wire::Note started{"agent_started",
+                           {{"rank", std::uint64_t{probe.rank()}},
+                            {"world", std::uint64_t{probe.world()}},
+                            {"probe", name},
+                            {"incarnation", probe.incarnation()}}};
+  AgentState state(std::move(options), std::chrono::steady_clock::now());
+  EVENKEEL_TRY(shell, AgentShell::connect(*context_, options_.endpoints, std::move(state), std::move(probe),
+                                          [this, worker](const wire::Note& note) { observer_(worker, note); }));
+  shells_.push_back(std::move(shell));
+  observer_(worker, started);
+  return {};
+}
+
+bool Sessions::has(const std::string& probe) {
+  return std::ranges::any_of(shells_, [&](AgentShell& shell) { return shell.probe().name() == probe; });
+}
+
+void Sessions::find(const std::vector<std::string>& names) {
+  for (const std::string& name : names.empty() ? probe::Segment::list(probe::Segment::Kind::kProbe) : names) {
+    if (has(name)) continue;
+    {
+      const auto probe = probe::ProbeReader::attach(name);
+      if (!probe || !probe->is_alive() || done_[name] == probe->incarnation()) continue;
+    }
+    if (const auto added = add(name); !added) {
+      observer_(name, {"probe_refused", {{"reason", added.error().message}}});
+    }
+  }
+}
+
+void Sessions::do_work(std::chrono::milliseconds timeout) {
+  std::vector<shell::Socket*> sockets;
+  for (AgentShell& shell : shells_) shell.add_sockets(sockets);
+  shell::Socket::wait(sockets, timeout);
+  for (AgentShell& shell : shells_) shell.do_work();
+}
+
+void Sessions::end_of_dead_workers() {
+  const TimePoint now = std::chrono::steady_clock::now();
+  shells_.remove_if([&](AgentShell& shell) {
+    const std::string& name = shell.probe().name();
+    if (shell.probe().is_alive()) return false;
+    const auto [since, is_new] = dead_since_.try_emplace(name, now);
+    if (is_new) observer_(shell.probe().worker(), {"worker_lost", {{"incarnation", shell.probe().incarnation()}}});
+    const bool is_all_told = shell.is_all_acknowledged();
+    if (!is_all_told && now - since->second < kLastReportWait) return false;
+    observer_(shell.probe().worker(), end_note(shell));
+    if (is_all_told) shell.probe().remove_if_dead();
+    done_[name] = shell.probe().incarnation();
+    dead_since_.erase(since);
+    return true;
+  });
+}
+
+void Sessions::stop() {
+  for (AgentShell& shell : shells_) observer_(shell.probe().worker(), end_note(shell));
+}
+
+}  // namespace evenkeel::agent

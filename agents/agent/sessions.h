@@ -1,0 +1,59 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agents/agent/agent_shell.h"
+#include "agents/shell/zmq_adapter.h"
+#include "agents/wire/note.h"
+#include "partition/model/result.h"
+
+namespace evenkeel::agent {
+
+struct SessionOptions {
+  Endpoints endpoints;
+  std::chrono::milliseconds report_interval{1'000};
+  std::chrono::milliseconds contact_timeout{3'000};
+};
+
+/// The workers that one agent stands beside: a connection of its own for each, because the rebalancer answers workers.
+/// One thread.
+class Sessions {
+ public:
+  using Observer = std::function<void(const std::string& worker, const wire::Note&)>;
+
+  Sessions(shell::SocketContext& context, SessionOptions options, Observer observer)
+      : context_(&context), options_(std::move(options)), observer_(std::move(observer)) {}
+
+  /// Stands beside the worker of this segment. Fails as ProbeReader::attach() and AgentShell::connect().
+  [[nodiscard]] Status add(const std::string& probe);
+  /// Stands beside every living worker that is named, or of the machine where none is, and has none of these sessions.
+  void find(const std::vector<std::string>& names);
+  /// Waits at most `timeout` for a message, then lets every session work.
+  void do_work(std::chrono::milliseconds timeout);
+  /// Ends the sessions of workers that are gone, once what they counted is acknowledged or three seconds are over.
+  void end_of_dead_workers();
+  /// Writes a last note of each session.
+  void stop();
+
+  [[nodiscard]] std::list<AgentShell>& all() { return shells_; }
+
+ private:
+  [[nodiscard]] bool has(const std::string& probe);
+
+  shell::SocketContext* context_;
+  SessionOptions options_;
+  Observer observer_;
+  std::list<AgentShell> shells_;
+  /// Since when a probe's worker is gone, and the incarnation of each name that is done with.
+  std::map<std::string, TimePoint> dead_since_;
+  std::map<std::string, std::uint64_t> done_;
+};
+
+}  // namespace evenkeel::agent

@@ -1,0 +1,165 @@
+#include "agents/probe/segment.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+namespace evenkeel::probe {
+namespace {
+
+namespace ipc = boost::interprocess;
+
+constexpr std::array<std::string_view, 3> kPrefixes{"evenkeel-probe.", "evenkeel-weights.", "evenkeel-rendezvous."};
+// Where Linux keeps POSIX shared memory; Boost has no way to list it.
+constexpr const char* kFolder = "/dev/shm";
+
+bool is_name_character(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '.' || c == '_' || c == '-';
+}
+
+std::string_view prefix(Segment::Kind kind) { return kPrefixes[static_cast<std::size_t>(kind)]; }
+
+std::string file_of(Segment::Kind kind, const std::string& name) { return std::string(prefix(kind)) + name; }
+
+/// A lock on one byte of the file: of an open file description, so that it is this object's and not the process's, and
+/// ends when the process does. Boost's file_lock is the process's.
+struct flock byte_of(std::int64_t role, short kind) {
+  struct flock lock {};
+  lock.l_type = kind;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = role;
+  lock.l_len = 1;
+  return lock;
+}
+
+ipc::permissions only_this_user() {
+  ipc::permissions permissions;
+  permissions.set_permissions(0600);
+  return permissions;
+}
+
+tl::unexpected<Error> no_memory(const std::string& name, std::size_t bytes, const ipc::interprocess_exception& error) {
+  return failure(fmt::format("segment {}: {} bytes of shared memory cannot be had ({}); free some in {}", name, bytes,
+                             error.what(), kFolder));
+}
+
+}  // namespace
+
+int Segment::descriptor() const {
+  return ipc::ipcdetail::file_handle_from_mapping_handle(object_.get_mapping_handle());
+}
+
+Result<Segment> Segment::create(Kind kind, const std::string& name, std::size_t bytes) {
+  // Its lock is held until the name is gone, so that of two processes only one removes it.
+  if (const auto old = open(kind, name)) {
+    if (!old->take(kOwner)) {
+      return invalid_input(fmt::format("segment {}: a living process has it; give another name", name));
+    }
+    remove(kind, name);
+  }
+  try {
+    Segment segment =
+        map(Object(ipc::create_only, file_of(kind, name).c_str(), ipc::read_write, only_this_user()), bytes);
+    if (!segment.take(kOwner)) return failure(fmt::format("segment {}: another process was quicker", name));
+    return segment;
+  } catch (const ipc::interprocess_exception& error) {
+    return no_memory(name, bytes, error);
+  }
+}
+
+Result<Segment> Segment::open_or_create(Kind kind, const std::string& name, std::size_t bytes) {
+  try {
+    return map(Object(ipc::open_or_create, file_of(kind, name).c_str(), ipc::read_write, only_this_user()), bytes);
+  } catch (const ipc::interprocess_exception& error) {
+    return no_memory(name, bytes, error);
+  }
+}
+
+Segment Segment::map(Object object, std::size_t bytes) {
+  // Sets the size of a new one; a second process that makes the same sets it again.
+  object.truncate(static_cast<ipc::offset_t>(bytes));
+  ipc::mapped_region region(object, ipc::read_write);
+  return {std::move(object), std::move(region)};
+}
+
+bool Segment::is_named(Kind kind, const std::string& name) const {
+  const auto now = open(kind, name);
+  struct stat mine {};
+  struct stat named {};
+  return now && fstat(descriptor(), &mine) == 0 && fstat(now->descriptor(), &named) == 0 && mine.st_ino == named.st_ino;
+}
+
+Result<Segment> Segment::open(Kind kind, const std::string& name) {
+  try {
+    ipc::shared_memory_object object(ipc::open_only, file_of(kind, name).c_str(), ipc::read_write);
+    ipc::offset_t bytes = 0;
+    // A segment between creation and truncate() is empty and cannot be mapped.
+    if (!object.get_size(bytes) || bytes < 1) {
+      return invalid_input(fmt::format("segment {}: the segment is not complete", name));
+    }
+    ipc::mapped_region region(object, ipc::read_write);
+    return Segment(std::move(object), std::move(region));
+  } catch (const ipc::interprocess_exception& error) {
+    return invalid_input(fmt::format("segment {}: no such segment ({}); start its worker", name, error.what()));
+  }
+}
+
+void Segment::remove(Kind kind, const std::string& name) {
+  ipc::shared_memory_object::remove(file_of(kind, name).c_str());
+}
+
+void Segment::remove_if_dead(Kind kind, const std::string& name) const {
+  // As in create(): who holds the owner's lock of the named segment may remove it, and nobody else.
+  if (!take(kOwner)) return;
+  if (is_named(kind, name)) remove(kind, name);
+  leave(kOwner);
+}
+
+std::vector<std::string> Segment::list(Kind kind) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(kFolder, error)) {
+    const std::string file = entry.path().filename().string();
+    if (file.starts_with(prefix(kind))) names.push_back(file.substr(prefix(kind).size()));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool Segment::take(std::int64_t role) const {
+  struct flock lock = byte_of(role, F_WRLCK);
+  return fcntl(descriptor(), F_OFD_SETLK, &lock) == 0;
+}
+
+void Segment::leave(std::int64_t role) const {
+  struct flock lock = byte_of(role, F_UNLCK);
+  static_cast<void>(fcntl(descriptor(), F_OFD_SETLK, &lock));
+}
+
+bool Segment::is_taken(std::int64_t role) const {
+  struct flock lock = byte_of(role, F_WRLCK);
+  return fcntl(descriptor(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
+}
+
+Status validate_segment_name(std::string_view what, std::string_view name) {
+  if (!name.empty() && name.size() <= kNameMax && std::all_of(name.begin(), name.end(), is_name_character)) return {};
+  return invalid_input(
+      fmt::format("{} has {} bytes or a character that a segment's name cannot have; give 1 to {} of A-Z a-z 0-9 . _ -",
+                  what, name.size(), kNameMax));
+}
+
+std::string segment_name(std::string_view text) {
+  std::string name(text);
+  std::replace_if(
+      name.begin(), name.end(), [](char c) { return !is_name_character(c); }, '-');
+  return name;
+}
+
+}  // namespace evenkeel::probe

@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string_view>
+
+#include "partition/model/result.h"
+
+namespace evenkeel::wire {
+
+/// Names stand in topics: 1 to 64 printable ASCII characters without '@' and space.
+[[nodiscard]] Status validate_name(std::string_view field, std::string_view name);
+
+}  // namespace evenkeel::wire

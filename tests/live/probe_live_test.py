@@ -1,0 +1,279 @@
+"""Workers, agents and the rebalancer as real processes with a bad network between them, killed and started again.
+
+Usage: probe_live_test.py [unittest arguments]; EVENKEEL_BIN is the folder of the programs.
+"""
+
+import json
+import os
+import pathlib
+import random
+import re
+import subprocess
+import sys
+import time
+import unittest
+
+import numpy as np
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import check_maps  # noqa: E402
+from fault_proxy import FaultProxy  # noqa: E402
+from live_test import BIN, TRACE, Group, events, free_endpoint  # noqa: E402
+
+ENGINE = pathlib.Path(__file__).with_name("engine.py")
+LIBRARY = BIN.parent / "lib" / "libevenkeel_probe.so"
+RANKS = 4
+WINDOWS = 40
+
+
+def fnv1a(numbers):
+    """As agents/wire names tables of counts: FNV-1a over eight little-endian bytes a number."""
+    value = 0xCBF29CE484222325
+    for number in numbers:
+        for byte in int(number).to_bytes(8, "little"):
+            value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f"{value:016x}"
+
+
+def trace_totals():
+    ids = np.load(TRACE)["ids"]
+    counts = [np.bincount(ids[:, layer].ravel(), minlength=64) for layer in range(ids.shape[1])]
+    return ids.shape[0], fnv1a(np.concatenate(counts))
+
+
+class ReplayGroup(Group):
+    """Four ranks that switch together, at a pace that makes their replay of the day last a few seconds."""
+
+    def __init__(self, test):
+        super().__init__(test)
+        self.agent_bind, self.agent_publish = self.bind, self.publish
+
+    def rebalancer(self, **settings):
+        return super().rebalancer(**{"agents": RANKS, "max_migrations": 100, "solve_seconds": 0.1, **settings})
+
+    def agent(self, rank, **settings):
+        return super().agent(rank, **{
+            "world": RANKS, "rendezvous": self.folder.name, "map_log": self.map_log(rank), "passes": 1,
+            "tokens_per_second": 2000, "decision_wait_ms": 100, "rebalancer": self.agent_bind,
+            "subscribe": self.agent_publish, "contact_timeout_ms": 400, **settings})
+
+    def map_log(self, rank):
+        return self.folder / f"map-{rank}.jsonl"
+
+    def windows_begun(self):
+        """Of the slowest rank."""
+        return min(len(check_maps.read(self.map_log(rank))) if self.map_log(rank).exists() else 0 for rank in range(RANKS))
+
+    def check_maps(self):
+        return check_maps.check([self.map_log(rank) for rank in range(RANKS)])
+
+    def behind_faults(self, seed):
+        self.agent_bind, self.agent_publish = free_endpoint(), free_endpoint()
+        proxy = FaultProxy(self.agent_bind, self.bind, self.agent_publish, self.publish, seed)
+        proxy.start()
+        self.test.addCleanup(proxy.stop)
+        return proxy
+
+    def end_word(self, rebalancer):
+        """What the rebalancer says it has counted when it is asked to stop."""
+        self.test.stop(rebalancer)
+        log = (self.folder / "evenkeel-rebalancer.log").read_text()
+        lines = [line for line in log.splitlines() if "event=rebalancer_stopped" in line or "event=totals_counted" in line]
+        return dict(re.findall(r"(\w+)=(\S+)", " ".join(lines[-2:])))
+
+
+class ProbeLiveTest(unittest.TestCase):
+    def setUp(self):
+        self.group = ReplayGroup(self)
+
+    def stop(self, process):
+        process.terminate()
+        self.assertEqual(process.wait(timeout=10), 0)
+
+    def assert_exact(self, rebalancer):
+        said = self.group.end_word(rebalancer)
+        tokens, digest = trace_totals()
+        self.assertEqual((int(said["tokens"]), said["counts_digest"]), (tokens, digest))
+        return said
+
+    def wait_for_ends(self, agents):
+        for agent in agents:
+            self.assertEqual(agent.wait(timeout=40), 0)
+
+    def test_counts_are_exact_through_faults_and_kills_and_no_step_has_two_maps(self):
+        proxy = self.group.behind_faults(seed=1)
+        chance = random.Random(2)
+        rebalancer = self.group.rebalancer()
+        agents = [self.group.agent(rank) for rank in range(RANKS)]
+        kills = 0
+        # One migration through the faults alone, so that the checker has something to find.
+        self.group.wait_until("a migration", lambda: (self.group.applied(0) or (0,))[0] >= 1)
+        while self.group.windows_begun() < WINDOWS - 8:
+            time.sleep(chance.uniform(0.4, 0.8))
+            self.assertTrue(all(agent.poll() is None for agent in agents), "an agent has ended before its time")
+            if kills % 3 == 0:
+                rebalancer.kill()
+                rebalancer.wait()
+                rebalancer = self.group.rebalancer()
+            else:
+                rank = chance.randrange(RANKS)
+                agents[rank].kill()
+                agents[rank].wait()
+                agents[rank] = self.group.agent(rank)
+            kills += 1
+        self.wait_for_ends(agents)
+        self.assert_exact(rebalancer)
+        self.assertGreaterEqual(kills, 3)
+        self.assertGreater(proxy.counts["dropped"], 50)
+        changes = self.group.check_maps()
+        self.assertGreater(len(changes), 1, "no migration: the checker had nothing to find")
+
+    def test_counts_are_exact_with_the_broadcast_cut(self):
+        rebalancer = self.group.rebalancer()
+        self.group.agent_publish = free_endpoint()
+        agents = [self.group.agent(rank, tokens_per_second=30000) for rank in range(RANKS)]
+        self.wait_for_ends(agents)
+        said = self.assert_exact(rebalancer)
+        self.assertGreater(int(said["epochs_committed"]), 1)
+        self.group.check_maps()
+
+    def test_a_worker_that_is_never_ready_makes_the_epoch_be_given_up(self):
+        rebalancer = self.group.rebalancer(prepare_timeout_ms=400)
+        for rank in range(RANKS):
+            self.group.agent(rank, passes=0, load_ms=3_600_000 if rank == 2 else 0)
+        log = self.group.folder / "evenkeel-rebalancer.log"
+        self.group.wait_until("ABORT", lambda: "event=epoch_aborted" in log.read_text())
+        self.assertIn("the deadline has passed", log.read_text())
+        self.group.wait_for_event(0, "epoch_discarded")
+        said = self.group.end_word(rebalancer)
+        self.assertGreaterEqual(int(said["epochs_aborted"]), 1)
+        self.assertEqual(int(said["epochs_committed"]), 0)
+        self.assertEqual({epoch for _, epoch, _ in self.group.check_maps()} - {-1}, {0})
+
+    def test_a_late_agent_converges_in_one_round_trip(self):
+        self.group.rebalancer(max_migrations=0)
+        agents = [self.group.agent(rank, passes=0) for rank in range(RANKS)]
+        for rank in range(RANKS):
+            self.group.wait_for_event(rank, "epoch_applied")
+        agents[1].kill()
+        agents[1].wait()
+        self.group.log(1).unlink()
+        late = self.group.agent(1, passes=0, contact_timeout_ms=5000)
+        self.group.wait_for_event(1, "contact_made")
+        self.stop(late)
+        log = events(self.group.log(1))
+        self.assertEqual([event["event"] for event in log[:3]], ["agent_started", "epoch_applied", "contact_made"])
+        self.assertEqual(log[-1]["messages_refused"], 0)
+        # A HELLO that is not answered within 200 ms is repeated.
+        if log[2]["elapsed_ms"] - log[0]["elapsed_ms"] < 200:
+            self.assertEqual(log[-1]["hellos_sent"], 1)
+
+    def test_the_worker_outlives_its_agent_and_the_next_agent_goes_on_with_its_counts(self):
+        rebalancer = self.group.rebalancer(max_migrations=0)
+        agents = [self.group.agent(rank, tokens_per_second=12000) for rank in range(RANKS)]
+        self.group.wait_for_event(0, "epoch_applied")
+        before = next(event for event in events(self.group.log(0)) if event["event"] == "agent_started")
+        agents[0].kill()
+        agents[0].wait()
+        begun = len(check_maps.read(self.group.map_log(0)))
+        segment = pathlib.Path("/dev/shm") / f"evenkeel-probe.{self.group.probe(0)}"
+        self.group.wait_until("it plays on", lambda: len(check_maps.read(self.group.map_log(0))) > begun + 1)
+        self.assertTrue(segment.exists())
+        agents[0] = self.group.agent(0, tokens_per_second=12000)
+        self.wait_for_ends(agents)
+        self.assert_exact(rebalancer)
+        started = [event for event in events(self.group.log(0)) if event["event"] == "agent_started"]
+        self.assertEqual([event["incarnation"] for event in started], [before["incarnation"]] * 2)
+        self.group.wait_until("the segment is gone", lambda: not segment.exists())
+
+
+class AttachTest(unittest.TestCase):
+    """One agent beside two engines that call the probe from Python."""
+
+    def setUp(self):
+        self.group = Group(self)
+        self.rebalancer = self.group.rebalancer(gpus=2, nodes=1, min_tokens=20000, max_migrations=1)
+        self.probes = [self.group.probe(rank) for rank in range(2)]
+        self.agent = self.group.start(
+            "evenkeel-agent", "--attach", ",".join(self.probes), "--rebalancer", self.group.bind, "--subscribe",
+            self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(0))
+
+    def engine(self, rank, steps):
+        command = [sys.executable, ENGINE, LIBRARY, self.probes[rank], str(rank), "2", str(steps)]
+        engine = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.addCleanup(engine.stdin.close)
+        self.addCleanup(self.group.end, engine)
+        return engine
+
+    def event_count(self, name):
+        return sum(event["event"] == name for event in events(self.group.log(0)))
+
+    def tokens_when_all_is_stopped(self):
+        for program in (self.agent, self.rebalancer):
+            program.terminate()
+            self.assertEqual(program.wait(timeout=10), 0)
+        log = (self.group.folder / "evenkeel-rebalancer.log").read_text()
+        return int(re.search(r"event=totals_counted tokens=(\d+) ", log)[1])
+
+    def test_both_engines_are_migrated_to_one_map_and_counted_exactly(self):
+        engines = [self.engine(rank, steps=1500) for rank in range(2)]
+        said = [engine.stdout.readline().split() for engine in engines]
+        self.assertEqual([line[1] for line in said], ["1", "1"])
+        self.assertEqual(said[0][2], said[1][2])
+        memory = pathlib.Path(f"/proc/{self.agent.pid}/status").read_text()
+        self.assertLess(int(re.search(r"RssAnon:\s+(\d+) kB", memory)[1]), 5000)
+        for engine in engines:
+            engine.stdin.close()
+            self.assertEqual(engine.wait(timeout=10), 0)
+        self.group.wait_until("the agent lets both go", lambda: self.event_count("agent_stopped") == 2)
+        self.assertEqual(self.tokens_when_all_is_stopped(), sum(int(line[0]) for line in said))
+
+    def test_an_engine_that_is_killed_and_started_again_is_counted_in_both_its_lives(self):
+        engine, tokens = self.engine(0, steps=200), 0
+        for life in range(2):
+            tokens += int(engine.stdout.readline().split()[0])
+            self.group.wait_until("the agent has found it", lambda: self.event_count("agent_started") == life + 1)
+            engine.kill()
+            engine.wait()
+            segment = pathlib.Path("/dev/shm") / f"evenkeel-probe.{self.probes[0]}"
+            self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == life + 1)
+            self.assertFalse(segment.exists(), "what a dead worker leaves is removed")
+            if life == 0:
+                engine = self.engine(0, steps=300)
+        self.assertEqual(self.event_count("worker_lost"), 2)
+        self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+
+class CheckerTest(unittest.TestCase):
+    """The checker finds what it is there to find."""
+
+    def check(self, *ranks):
+        group = Group(self)
+        paths = []
+        for rank, spans in enumerate(ranks):
+            paths.append(group.folder / f"{rank}.jsonl")
+            lines = [{"step_begin": begin, "step_end": begin + 10, "epoch": epoch, "digest": digest} for begin, epoch, digest in spans]
+            paths[-1].write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return check_maps.check(paths)
+
+    def test_passes_ranks_that_switch_together(self):
+        spans = [(0, None, None), (10, 0, "a"), (20, 1, "b")]
+        self.assertEqual(self.check(spans, spans), [(0, -1, None), (10, 0, "a"), (20, 1, "b")])
+
+    def test_finds_a_step_with_two_maps(self):
+        with self.assertRaisesRegex(check_maps.TwoMaps, "step 10 ran with epoch 1"):
+            self.check([(0, 0, "a"), (10, 1, "b")], [(0, 0, "a"), (10, 0, "a")])
+
+    def test_finds_one_epoch_with_two_maps_a_way_back_and_a_step_run_twice(self):
+        with self.assertRaisesRegex(check_maps.TwoMaps, "two maps"):
+            self.check([(0, 0, "a")], [(10, 0, "b")])
+        with self.assertRaisesRegex(check_maps.TwoMaps, "after 1"):
+            self.check([(0, 1, "a"), (10, 0, "b")])
+        with self.assertRaisesRegex(check_maps.TwoMaps, "ran twice"):
+            self.check([(0, 0, "a"), (5, 0, "a")])
+        with self.assertRaisesRegex(check_maps.TwoMaps, "overlap"):
+            self.check([(0, 0, "a")], [(5, 0, "a")])
+
+
+if __name__ == "__main__":
+    unittest.main()
