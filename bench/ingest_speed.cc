@@ -40,8 +40,8 @@ T value_or_exit(Result<T> result) {
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// A port that another run beside this one does not take.
-std::string endpoint_of(int offset) { return fmt::format("tcp://127.0.0.1:{}", 20'000 + 4 * (getpid() % 9'000) + offset); }
+/// A port that another run beside this one does not take, below those that the system gives out.
+std::string endpoint_of(int offset) { return fmt::format("tcp://127.0.0.1:{}", 20'000 + 4 * (getpid() % 3'000) + offset); }
 
 /// What each agent sends after its HELLO, in order.
 using Load = std::vector<std::vector<wire::Frames>>;

@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,7 +14,6 @@
 #include "agents/agent/sessions.h"
 #include "agents/agent/stand_in_process.h"
 #include "agents/replay/settings.h"
-#include "agents/shell/curve_keys.h"
 #include "agents/shell/logging.h"
 #include "agents/shell/stop_signals.h"
 #include "agents/shell/systemd_notify.h"
@@ -55,10 +56,30 @@ void add_operating(CLI::App& app, Settings& s) {
       ->envname(environment_name(app, "--config"));
 }
 
+/// Takes the settings file in, and hands what is given to the stand-in worker, which reads flags and environment alone.
+Status complete_settings(CLI::App& app, const Settings& s) {
+  if (s.config.empty()) return {};
+  EVENKEEL_TRY_STATUS(apply_settings_file(app, s.config));
+  for (const auto& [key, text] : given_settings(app)) {
+    std::string flag = key;
+    std::ranges::replace(flag, '_', '-');
+    setenv(environment_name(app, "--" + flag).c_str(), text.c_str(), 1);
+  }
+  return {};
+}
+
+Result<shell::Curve> read_keys(const Settings& s) {
+  if (s.curve_secret.empty()) return shell::Curve{};
+  EVENKEEL_TRY(own, shell::read_curve_secret("--curve-secret", s.curve_secret));
+  EVENKEEL_TRY(server_key, shell::read_curve_public("--server-key", s.server_key));
+  return shell::Curve{std::move(own), std::move(server_key)};
+}
+
 void add_options(CLI::App& app, Settings& s) {
   app.set_version_flag("--version", EVENKEEL_VERSION);
   app.add_option("--attach", s.attach, "Probes of workers to stand beside; 'all' for every worker of this machine")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->envname(environment_name(app, "--attach"));
   add_setting(app, "--rebalancer", s.rebalancer, "Where the rebalancer takes reports")->capture_default_str();
   add_setting(app, "--subscribe", s.subscribe, "Where the rebalancer broadcasts")->capture_default_str();
   add_setting(app, "--report-interval-ms", s.report_interval_ms, "Time between reports")
@@ -91,21 +112,13 @@ Status validate(Settings& s) {
   return {};
 }
 
-Result<shell::Curve> read_keys(const Settings& s) {
-  if (s.curve_secret.empty()) return shell::Curve{};
-  EVENKEEL_TRY(own, shell::read_curve_secret("--curve-secret", s.curve_secret));
-  EVENKEEL_TRY(server_key, shell::read_curve_public("--server-key", s.server_key));
-  return shell::Curve{std::move(own), std::move(server_key)};
-}
-
 /// The program's loop: which workers there are, and when it is over.
 class Program {
  public:
-  Program(const Settings& settings, shell::Curve curve, Sessions::Observer observer)
+  Program(const Settings& settings, const shell::Curve& curve, Sessions::Observer observer)
       : settings_(settings),
-        observer_(observer),
         sessions_(context_,
-                  {.endpoints = {settings.rebalancer, settings.subscribe, std::move(curve)},
+                  {.endpoints = {settings.rebalancer, settings.subscribe, curve},
                    .report_interval = milliseconds(settings.report_interval_ms),
                    .contact_timeout = milliseconds(settings.contact_timeout_ms)},
                   std::move(observer)) {}
@@ -123,7 +136,6 @@ class Program {
         found = now;
       }
       sessions_.do_work(kAttachedLook);
-      look_at_reload(signals);
       code = signals.exit_code();
       if (!code) code = outcome();
     }
@@ -138,7 +150,6 @@ class Program {
     std::optional<int> code;
     while (!code) {
       sessions_.do_work(kReplayLook);
-      look_at_reload(signals);
       code = signals.exit_code();
       if (!code) code = outcome();
       if (!code && shell.probe().is_finished() && shell.is_all_acknowledged()) code = settings_.exit_at_epoch ? 1 : 0;
@@ -176,14 +187,7 @@ class Program {
     std::fflush(stdout);
   }
 
-  /// An agent takes settings at its start only, and says so.
-  void look_at_reload(shell::StopSignals& signals) {
-    if (signals.take_reload())
-      observer_("", {"reload_failed", {{"reason", "an agent takes settings at its start only"}}});
-  }
-
   const Settings& settings_;
-  Sessions::Observer observer_;
   shell::SocketContext context_;
   Sessions sessions_;
   TimePoint started_ = std::chrono::steady_clock::now();
@@ -200,13 +204,13 @@ Result<int> run(Settings& s, shell::StopSignals& signals, char** arguments) {
   shell::Log log("evenkeel-agent", s.log);
   const auto observe = [&](const std::string& worker, wire::Note note) {
     if (event_log) event_log->write(worker, note);
-    if (!worker.empty()) note.fields.insert(note.fields.begin(), {"worker", worker});
+    note.fields.insert(note.fields.begin(), {"worker", worker});
     log.write(note);
   };
-  Program program(s, std::move(curve), observe);
+  Program program(s, curve, observe);
   shell::notify_service_manager("READY=1");
   auto code = s.attach.empty() ? program.beside_replay(signals, arguments) : program.attached(signals);
-  if (log.suppressed() > 0) observe("", {"log_lines_suppressed", {{"count", log.suppressed()}}});
+  if (log.suppressed() > 0) log.write({"log_lines_suppressed", {{"count", log.suppressed()}}});
   return code;
 }
 
@@ -222,7 +226,7 @@ int run_program(int argc, char** argv) {
     fmt::print(stderr, "evenkeel-agent: {}\n", usage_message(app, error, argc, argv));
     return 2;
   }
-  const Status completed = settings.config.empty() ? Status() : apply_settings_file(app, settings.config);
+  const Status completed = complete_settings(app, settings);
   const auto code = completed ? run(settings, signals, argv) : Result<int>(tl::unexpected(completed.error()));
   if (code) return *code;
   fmt::print(stderr, "evenkeel-agent: {}\n", code.error().message);

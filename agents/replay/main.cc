@@ -21,8 +21,9 @@ Result<int> run(Settings& settings, shell::StopSignals& signals) {
 int run_program(int argc, char** argv) {
   shell::StopSignals signals;
   Settings settings;
+  // Under the agent's name: what sets the agent's flags in the environment sets these.
   CLI::App app("Plays a recorded trace as a GPU worker would. evenkeel-agent --replay starts it with its own flags.",
-               "evenkeel-stand-in");
+               "evenkeel-agent");
   app.set_version_flag("--version", EVENKEEL_VERSION);
   add_options(app, settings);
   app.get_option("--replay")->required();

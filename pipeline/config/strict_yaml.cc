@@ -187,12 +187,13 @@ Result<std::optional<std::size_t>> StrictYaml::count(const std::string& key) con
   return std::optional(number);
 }
 
-std::optional<std::vector<std::size_t>> parse_numbers(const std::string& text, std::size_t below) {
+tl::expected<std::vector<std::size_t>, std::string> parse_numbers(const std::string& text, std::size_t below) {
   std::set<std::size_t> numbers;
   for (std::size_t start = 0; start < text.size();) {
     const std::size_t comma = std::min(text.find(',', start), text.size());
-    const auto range = parse_range(text.substr(start, comma - start));
-    if (!range || range->last >= below) return std::nullopt;
+    const std::string item = text.substr(start, comma - start);
+    const auto range = parse_range(item);
+    if (!range || range->last >= below) return tl::unexpected(item);
     for (std::size_t number = range->first; number <= range->last; number += range->step) numbers.insert(number);
     start = comma + 1;
   }
@@ -200,11 +201,10 @@ std::optional<std::vector<std::size_t>> parse_numbers(const std::string& text, s
 }
 
 Result<std::vector<std::size_t>> StrictYaml::numbers(const std::string& key, std::size_t below) const {
-  const std::string all = text(key).value_or("");
-  const auto numbers = parse_numbers(all, below);
+  const auto numbers = parse_numbers(text(key).value_or(""), below);
   if (numbers) return *numbers;
   return invalid_input(fmt::format("{}: key '{}' holds '{}'; give numbers from 0 to {}, ranges such as 0-2, or 0-46/2",
-                                   path_, key, all, below - 1));
+                                   path_, key, numbers.error(), below - 1));
 }
 
 }  // namespace evenkeel

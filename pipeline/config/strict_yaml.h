@@ -14,8 +14,9 @@ namespace evenkeel {
 [[nodiscard]] Result<std::string> read_settings_text(const std::filesystem::path& path);
 
 /// Whole numbers below `below`, ascending and each once: with commas between them, each a number, a range "4-7" with
-/// both ends, or "0-46/2", every second number of it. None where the text is something else.
-[[nodiscard]] std::optional<std::vector<std::size_t>> parse_numbers(const std::string& text, std::size_t below);
+/// both ends, or "0-46/2", every second number of it. Fails with the part that is something else.
+[[nodiscard]] tl::expected<std::vector<std::size_t>, std::string> parse_numbers(const std::string& text,
+                                                                                std::size_t below);
 
 /// A settings file read strictly: a map of known keys (one level of nesting, joined by a dot) to scalars. An unknown or
 /// repeated key is an error that names the nearest known one.

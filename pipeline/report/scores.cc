@@ -41,13 +41,13 @@ ordered_json metrics_json(const std::optional<Metrics>& metrics) {
 
 ordered_json certificate_json(const std::optional<Certificate>& certificate) {
   if (!certificate) return nullptr;
-  return {{"value", certificate->value},
-          {"bound", or_null(certificate->bound)},
-          {"gap", or_null(certificate->gap)},
-          {"load_bound", certificate->load_bound},
-          {"z_star", certificate->z_star},
-          {"step_time_bound_seconds",
-           certificate->step_time_bound ? ordered_json(certificate->step_time_bound->count()) : ordered_json(nullptr)}};
+  ordered_json json{{"value", certificate->value},
+                    {"bound", or_null(certificate->bound)},
+                    {"gap", or_null(certificate->gap)},
+                    {"load_bound", certificate->load_bound},
+                    {"z_star", certificate->z_star}};
+  if (certificate->step_time_bound) json["step_time_bound_seconds"] = certificate->step_time_bound->count();
+  return json;
 }
 
 ordered_json blocks_json(const BlockReport& blocks) {

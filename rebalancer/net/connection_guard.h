@@ -44,7 +44,9 @@ class ConnectionGuard {
   static constexpr std::uint64_t kUnfinishedBytesMax = wire::kFrameBytesMax + 64 * 1024;
   /// Two for each of the most agents: an old one may linger.
   static constexpr std::size_t kConnectionsMax = 2 * wire::kAgentsMax;
+  /// For so many connections; less often where there are more.
   static constexpr std::chrono::milliseconds kCheckInterval{20};
+  static constexpr std::size_t kConnectionsOfLook = 256;
 
   [[nodiscard]] static Result<ConnectionGuard> watch(shell::SocketContext& context, shell::Socket& router);
 

@@ -22,6 +22,7 @@ constexpr std::size_t kFramesOfMessage = 4;
 constexpr std::string_view kFreezeWish = "freeze";
 constexpr std::string_view kDryRunWish = "dry_run";
 constexpr std::chrono::milliseconds kPlanWait{2};
+constexpr std::chrono::milliseconds kTickInterval{5};
 
 TimePoint clock_now() { return std::chrono::steady_clock::now(); }
 
@@ -76,7 +77,11 @@ Status Server::do_work(std::chrono::milliseconds timeout, std::span<shell::Socke
   if (auto plan = planner_.take_finished()) {
     EVENKEEL_TRY_STATUS(perform(groups_.step(std::move(*plan), clock_now())));
   }
-  return perform(groups_.step(Tick{}, clock_now()));
+  // A step after each message of a thousand agents would look at all of them a thousand times a second.
+  const TimePoint now = clock_now();
+  if (now - ticked_at_ < kTickInterval) return {};
+  ticked_at_ = now;
+  return perform(groups_.step(Tick{}, now));
 }
 
 Status Server::take_messages() {

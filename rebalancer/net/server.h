@@ -95,6 +95,7 @@ class Server {
   ConnectionGuard guard_;
   std::optional<std::string> frozen_;
   bool is_dry_run_ = false;
+  TimePoint ticked_at_{};
   std::uint64_t sent_ = 0;
   std::uint64_t broadcasts_ = 0;
   TrafficCounters traffic_;

@@ -136,9 +136,9 @@ Result<int> Service::run(shell::StopSignals& signals) {
   for (const auto& [model, core] : server_->groups().cores()) {
     const AgentRegistry& registry = core.registry();
     observe({"totals_counted",
-             {{"model", model},
-              {"tokens", registry.tokens()},
-              {"counts_digest", wire::digest_text(wire::counts_digest(registry.load_tokens()))}}});
+             {{"tokens", registry.tokens()},
+              {"counts_digest", wire::digest_text(wire::counts_digest(registry.load_tokens()))},
+              {"model", model}}});
   }
   return *code;
 }

@@ -29,7 +29,7 @@ void add_planning(CLI::App& app, Settings& s) {
   add_setting(app, "--nodes", s.nodes, "Machines those GPUs are in")->capture_default_str();
   add_setting(app, "--agents", s.agents, "Agents of the group; nothing is planned until all are there");
   add_setting(app, "--redundant", s.redundant, "Spare slots a layer, over all GPUs")->capture_default_str();
-  add_setting(app, "--min-tokens", s.min_tokens, "Tokens a window needs")->capture_default_str();
+  add_setting(app, "--min-tokens", s.min_tokens, "New tokens a plan needs")->capture_default_str();
   add_setting(app, "--min-interval-ms", s.min_interval_ms, "Least time between two plans")->capture_default_str();
   add_setting(app, "--prepare-timeout-ms", s.prepare_timeout_ms, "Time workers have to load a placement")
       ->capture_default_str();

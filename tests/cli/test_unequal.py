@@ -100,7 +100,7 @@ class UnequalGpus(ClusterCase):
         by_load = self.json_of("partition", profile, *common)
         by_time = self.json_of("partition", profile, *common, "--balance", "time")
         self.assertLess(by_time["in_sample"]["step_time_seconds"], by_load["in_sample"]["step_time_seconds"])
-        self.assertIsNone(by_load["certificate"]["step_time_bound_seconds"])
+        self.assertNotIn("step_time_bound_seconds", by_load["certificate"])
         self.assertGreaterEqual(by_time["in_sample"]["step_time_seconds"], by_time["certificate"]["step_time_bound_seconds"] * (1 - 1e-9))
 
 

@@ -19,8 +19,9 @@ from live_test import TRACE
 from operate_test import Operated
 
 MEGABYTE = 1 << 20
-# One frame of the most bytes, and a message of that many bytes in frames of one byte, each 64 bytes in ZeroMQ's queue.
-MEMORY_MAX = 160 * MEGABYTE
+# A message of the most bytes in empty frames, each 64 bytes in ZeroMQ's queue, is 70 MB, and more comes until the service
+# looks, which is late on a busy machine: 240 MB were seen. Fifteen such attacks that added up would be above 1 GB.
+MEMORY_MAX = 384 * MEGABYTE
 MORE, LONG, COMMAND = 1, 2, 4
 
 
@@ -197,12 +198,12 @@ class PlainTest(HostileTest):
                   "of a megabyte": bytes([MORE | LONG]) + struct.pack(">Q", MEGABYTE) + bytes(MEGABYTE)}
         with Peak(self.pid) as peak:
             for kind, data in frames.items():
-                for _ in range(3):
+                for _ in range(5):
                     peer = self.raw_peer()
                     peer.shake_hands()
                     closed, sent = peer.send_until_closed(data, 10)
                     self.assertTrue(closed, f"{kind}: took {sent} bytes")
-        self.wait_for('evenkeel_connections_refused_total{reason="unfinished_message"}', 9)
+        self.wait_for('evenkeel_connections_refused_total{reason="unfinished_message"}', 15)
         self.assertLess(peak.growth, MEMORY_MAX)
         self.assert_honest_agents_go_on()
 
