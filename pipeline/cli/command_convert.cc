@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -53,6 +54,14 @@ Placement with_kept_slots(const std::filesystem::path& from, const Placement& pl
   const std::vector<int> layers(placement.layer_ids().begin(), placement.layer_ids().end());
   const Placement running = value_or_exit(
       read_placement(from, {layers, placement.experts(), std::nullopt}, placement.gpus(), placement.nodes()));
+  const bool is_of_model = std::ranges::equal(running.layer_ids(), placement.layer_ids());
+  if (is_of_model && running.fields().slots_of_gpu != placement.fields().slots_of_gpu) {
+    throw CommandError{
+        {ErrorCode::kInvalidInput,
+         fmt::format("{}: its GPUs have other numbers of slots ({} a layer against {}); give the map that "
+                     "the placement follows on the same slots",
+                     from.string(), running.slots(), placement.slots())}};
+  }
   auto kept = keep_slots(running, placement);
   if (!kept) throw CommandError{{kept.error().code, from.string() + ": " + kept.error().message}};
   return *std::move(kept);

@@ -149,7 +149,9 @@ class Malformed(RefusalTest):
 
     def test_two_documents_in_yaml(self):
         cluster = self.text("cluster.yaml", "gpus: 8\n---\nnodes: 2\n")
-        self.refuse(2, ["2 documents"], "compare", DAY, "--cluster", cluster)
+        self.refuse(2, ["key 'name' is missing"], "compare", DAY, "--cluster", cluster)
+        cluster = self.text("groups.yaml", "name: a\ngpus: 8\n---\nname: b\nnodes: 2\n")
+        self.refuse(2, ["key 'gpus' is missing", "document 2"], "compare", DAY, "--cluster", cluster)
 
     def test_more_redundant_slots_than_are_of_use(self):
         for strategy in ("contiguous", "eplb", "evenkeel"):
