@@ -22,9 +22,6 @@ namespace {
 /// More than a window a sequence of any recording at hand; each takes a table of loads.
 constexpr std::size_t kWindowsMax = 4096;
 
-/// Far more than any model has; recordings are held to the same.
-constexpr std::size_t kLayersBelow = 10'000;
-
 std::string names_of(const std::vector<EpGroup>& groups) {
   std::vector<std::string> names;
   for (const EpGroup& group : groups) names.push_back(group.name.empty() ? "(no name)" : group.name);
@@ -293,7 +290,7 @@ void FromArguments::add_to(CLI::App& command) {
 }
 
 std::optional<Replan> FromArguments::read(const RoutingProfile& profile, const Cluster& cluster,
-                                          const StepTimeModel& model) const {
+                                          const StepTimeModel& model, std::size_t survive) const {
   if (moves_ratio_max && bytes_max) {
     throw CommandError{
         {ErrorCode::kInvalidInput, "both --max-moves and --max-bytes are given; give the one that binds"}};
@@ -316,7 +313,7 @@ std::optional<Replan> FromArguments::read(const RoutingProfile& profile, const C
     const double experts = std::floor(*bytes_max / model.expert_bytes * (1 + kRounding));
     replan.moves_max = static_cast<std::size_t>(std::min(experts, slots));
   }
-  if (!lost.empty() && !has_budget()) replan.moves_max = 0;
+  if (!lost.empty() && !has_budget() && survive == 0) replan.moves_max = 0;
   return replan;
 }
 

@@ -143,9 +143,10 @@ struct FromArguments {
   void add_to(CLI::App& command);
   [[nodiscard]] bool has_budget() const { return moves_ratio_max || bytes_max; }
   /// The running placement for a model and cluster, with its budget of moves on this traffic; absent without --from.
-  /// Where GPUs are lost, no moves beyond those that this needs are allowed by default.
+  /// Where GPUs are lost, no moves beyond those that this needs are allowed by default, unless so many GPUs are to be
+  /// survivable again.
   [[nodiscard]] std::optional<Replan> read(const RoutingProfile& profile, const Cluster& cluster,
-                                           const StepTimeModel& model) const;
+                                           const StepTimeModel& model, std::size_t survive) const;
   /// The cluster with the slots that its memory has room for, and none on the lost GPUs; the others have those that the
   /// cluster gives them, or that they have in the running placement, or equally many.
   [[nodiscard]] Cluster settled(Cluster cluster, const std::optional<Replan>& replan, const ModelShape& shape,

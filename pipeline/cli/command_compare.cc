@@ -110,7 +110,8 @@ void run(const CompareArguments& arguments) {
     write_split(*arguments.out_dir, split);
   }
   Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows), std::nullopt, std::nullopt};
-  traffic.replan = arguments.from.read(traffic.fit, whole_cluster, arguments.model.step_time());
+  traffic.replan =
+      arguments.from.read(traffic.fit, whole_cluster, arguments.model.step_time(), arguments.solve.options.survive);
   const Cluster cluster = arguments.from.settled(whole_cluster, traffic.replan, trace.shape,
                                                  arguments.solve.options.redundant, arguments.model.step_time());
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);

@@ -51,7 +51,7 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
   const StepTimeModel step_time = arguments.model.step_time();
-  auto replan = arguments.from.read(profile, group.cluster, step_time);
+  auto replan = arguments.from.read(profile, group.cluster, step_time, arguments.solve.options.survive);
   const Cluster cluster =
       arguments.from.settled(group.cluster, replan, profile.shape, arguments.solve.options.redundant, step_time);
   PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, profile.shape.experts);

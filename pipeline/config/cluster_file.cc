@@ -21,9 +21,6 @@ Status read_link(const StrictYaml& yaml, const std::string& tier, Link& link) {
   return {};
 }
 
-/// Far more than any model has; recordings are held to the same.
-constexpr std::size_t kLayersBelow = 10'000;
-
 /// The whole of a text as a number, or none.
 template <class T>
 std::optional<T> number_in(std::string_view text) {

@@ -10,6 +10,9 @@
 
 namespace evenkeel {
 
+/// Numbers of layers are below this: far more than any model has; recordings are held to the same.
+inline constexpr std::size_t kLayersBelow = 10'000;
+
 /// GPUs that share one copy of a model's experts, or of those of some of its layers (a stage of pipeline parallelism),
 /// for all traffic or that of one stage of serving.
 struct EpGroup {

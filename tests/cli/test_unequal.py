@@ -232,6 +232,16 @@ class LostOnTheDay(ClusterCase):
             self.assertEqual(set(experts), set(range(64)))
 
 
+    def test_what_is_left_can_be_made_to_survive_again(self):
+        self.succeed("partition", DAY, "--gpus", 8, "--redundant", 64, "--survive", 1, "--time", "1s", "-o", self.running)
+        bigger = self.cluster("gpus: 8\nslots: 20\n")
+        self.succeed("partition", DAY, "--cluster", bigger, "--from", self.running, "--lost", 2, "--survive", 1, "-o", self.next)
+        document = self.placement(self.next)
+        for layer in range(8):
+            held = [experts for key, experts in hosted(document, 8, document["slots"]).items() if key[0] == layer]
+            self.assertGreaterEqual(min(sum(expert in experts for experts in held) for expert in range(64)), 2)
+
+
 @unittest.skipUnless(DEEPSEEK.is_dir(), f"no recorded loads at {DEEPSEEK} (EVENKEEL_DATA)")
 class DeepSeek(ClusterCase):
     LOADS = DEEPSEEK / "prefill_in4096.json"
