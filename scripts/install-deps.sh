@@ -9,9 +9,9 @@ build=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
   libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libsimdjson-dev
   libspdlog-dev libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
-  prometheus-cpp-dev
+  prometheus-cpp-dev nodejs npm
 )
-test=(clang-format groff-base libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
+test=(chromium clang-format groff-base libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
 fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-numpy)
 
 wanted=("${build[@]}")
@@ -22,6 +22,8 @@ esac
 
 missing=()
 for package in "${wanted[@]}"; do
+  # Node.js from elsewhere brings npm along, and excludes Debian's.
+  if [ "$package" = npm ] && command -v npm >/dev/null; then continue; fi
   if ! dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed; then
     missing+=("$package")
   fi

@@ -7,6 +7,7 @@
 
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/html_option.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
@@ -27,6 +28,9 @@ struct CompareArguments {
   double holdout = 0.0;
   std::optional<std::uint64_t> holdout_seed;
   std::optional<std::filesystem::path> out_dir;
+  HtmlArguments html;
+  /// Slacks of further points of the report's front.
+  std::vector<double> front;
   bool json = false;
 };
 
@@ -56,21 +60,26 @@ void write_split(const std::filesystem::path& folder, const Split& split) {
   ok_or_exit(write_output(folder / "split.json", json.dump() + "\n"));
 }
 
-ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster, const CompareArguments& arguments,
-               Progress& progress) {
+/// Fits a strategy, with a slack of its own if one is given, and scores it.
+ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traffic& traffic, const Cluster& cluster,
+                      const CompareArguments& arguments, Progress& progress) {
   const std::string name(strategy_name(strategy));
   const Comm comm = arguments.model.comm();
   PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, traffic.fit.shape.experts);
   options.replan = traffic.replan;
+  options.load_slack_ratio = slack.value_or(options.load_slack_ratio);
   auto solution = place(traffic.fit, cluster, options,
                         [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); });
-  ScoreRow row{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
-  if (!solution && solution.error().code == ErrorCode::kInfeasible) return row;
+  ReportPlacement scored{{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}},
+                         std::nullopt,
+                         slack};
+  ScoreRow& row = scored.score;
+  if (!solution && solution.error().code == ErrorCode::kInfeasible) return scored;
   if (!solution && solution.error().code == ErrorCode::kTimeLimit) {
     row.status = SolveStatus::kTimeLimit;
-    return row;
+    return scored;
   }
-  const Solution solved = value_or_exit(std::move(solution));
+  Solution solved = value_or_exit(std::move(solution));
   row.status = solved.status;
   row.solve_seconds = solved.solve_seconds;
   row.certificate = solved.certificate;
@@ -82,12 +91,44 @@ ScoreRow score(Strategy strategy, const Traffic& traffic, const Cluster& cluster
   };
   row.in_sample = measured(traffic.fit);
   if (traffic.score) row.held_out = measured(*traffic.score);
-  if (arguments.out_dir) {
+  if (arguments.out_dir && !slack) {
     const std::string text =
         value_or_exit(placement_text(solved.placement, PlacementFormat::kEvenkeel, traffic.fit.shape));
     ok_or_exit(write_output(*arguments.out_dir / (name + ".json"), text));
   }
-  return row;
+  scored.placement = std::move(solved.placement);
+  return scored;
+}
+
+nlohmann::ordered_json options_of(const CompareArguments& arguments, const Cluster& cluster) {
+  auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), &arguments.solve);
+  options["holdout"] = arguments.holdout;
+  options["holdout_seed"] =
+      arguments.holdout_seed ? nlohmann::ordered_json(*arguments.holdout_seed) : nlohmann::ordered_json(nullptr);
+  return options;
+}
+
+/// Writes the report on the placements, those of further slacks among them.
+void write_report(const CompareArguments& arguments, const Traffic& traffic, const Cluster& cluster,
+                  std::vector<ReportPlacement> placements, Progress& progress) {
+  const StepTimeModel step_time = arguments.model.step_time();
+  const Comm comm = arguments.model.comm();
+  for (const double slack : arguments.front) {
+    placements.push_back(score(Strategy::kEvenkeel, slack, traffic, cluster, arguments, progress));
+  }
+  progress.show("report");
+  const RoutingProfile* const held_out = traffic.score ? &*traffic.score : nullptr;
+  HtmlReport report{"compare", options_of(arguments, cluster), cluster, comm, step_time};
+  report.traffic = held_out ? held_out : &traffic.fit;
+  report.is_held_out = held_out != nullptr;
+  report.fitted_windows = traffic.fit.windows.size();
+  report.before =
+      traffic.replan
+          ? running_placement(traffic.replan->running, traffic.fit, held_out, cluster, step_time, comm)
+          : contiguous_start(traffic.fit, held_out, cluster, step_time, comm, arguments.solve.options.redundant);
+  report.placements = std::move(placements);
+  report.consistency = report_consistency(*report.traffic, arguments.solve.options.threads);
+  ok_or_exit(write_html_report(*arguments.html.file, report));
 }
 
 void run(const CompareArguments& arguments) {
@@ -116,15 +157,16 @@ void run(const CompareArguments& arguments) {
                                                  arguments.solve.options.redundant, arguments.model.step_time());
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
-  for (const Strategy strategy : strategies) rows.push_back(score(strategy, traffic, cluster, arguments, progress));
+  std::vector<ReportPlacement> placements;
+  for (const Strategy strategy : strategies) {
+    placements.push_back(score(strategy, std::nullopt, traffic, cluster, arguments, progress));
+    rows.push_back(placements.back().score);
+  }
+  if (arguments.html.file) write_report(arguments, traffic, cluster, std::move(placements), progress);
   progress.show("");
   if (arguments.json) {
-    auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), &arguments.solve);
-    options["holdout"] = arguments.holdout;
-    options["holdout_seed"] =
-        arguments.holdout_seed ? nlohmann::ordered_json(*arguments.holdout_seed) : nlohmann::ordered_json(nullptr);
-    ok_or_exit(
-        write_output("-", json_text(scores_json(std::move(options), split.fit.size(), split.score.size(), rows))));
+    ok_or_exit(write_output(
+        "-", json_text(scores_json(options_of(arguments, cluster), split.fit.size(), split.score.size(), rows))));
   } else {
     ok_or_exit(write_output("-", scores_table(rows)));
   }
@@ -160,13 +202,32 @@ void add_compare_command(CLI::App& program) {
   add_setting(*command, "--holdout-seed", arguments->holdout_seed,
               "Draws the held-out sequences at random instead of in turn");
   command->add_option("--out-dir", arguments->out_dir, "Also write every placement and split.json here");
+  arguments->html.add_to(*command);
+  command
+      ->add_option(
+          "--front", arguments->front,
+          "Slacks that the report's front of balance against communication is drawn through; strategy evenkeel "
+          "takes --time for each")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->check(CLI::Range(0.0, 1.0));
   command->add_flag("--json", arguments->json, "Print the scores as JSON instead of a table");
   command->footer(
       "Examples:\n"
       "  evenkeel compare trace.npz --gpus 8 --holdout 0.5\n"
       "  evenkeel compare trace.npz --gpus 16 --nodes 2 --holdout 0.5 --strategies eplb,evenkeel --time 60s --json\n"
-      "  evenkeel compare trace.npz --gpus 8 --from running.json --max-moves 0.1 --strategies eplb,evenkeel");
-  command->callback([arguments] { run(*arguments); });
+      "  evenkeel compare trace.npz --gpus 8 --from running.json --max-moves 0.1 --strategies eplb,evenkeel\n"
+      "  evenkeel compare trace.npz --gpus 8 --holdout 0.5 --html report.html --front 0,0.01,0.05,0.1");
+  command->callback([arguments] {
+    if (!arguments->front.empty() && !arguments->html.file) {
+      throw CommandError{{ErrorCode::kInvalidInput, "--front is drawn in the report; give --html FILE too"}};
+    }
+    if (arguments->html.file == "-") {
+      throw CommandError{
+          {ErrorCode::kInvalidInput, "--html - wants the standard output that the scores go to; give it a file"}};
+    }
+    run(*arguments);
+  });
 }
 
 }  // namespace evenkeel

@@ -6,6 +6,7 @@
 
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/html_option.h"
 #include "pipeline/cli/notes.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
@@ -26,6 +27,7 @@ struct PartitionArguments {
   std::filesystem::path output;
   std::string format = "evenkeel";
   std::optional<std::filesystem::path> report;
+  HtmlArguments html;
   bool json = false;
 };
 
@@ -43,9 +45,31 @@ std::filesystem::path named(const std::filesystem::path& path, const std::string
   return path.parent_path() / (path.stem().string() + "." + group + path.extension().string());
 }
 
+/// Writes the report on a placement.
+void write_report(const PartitionArguments& arguments, const std::filesystem::path& file, const RoutingProfile& profile,
+                  const Cluster& cluster, Comm comm, const Placement* running, ReportPlacement placed) {
+  const StepTimeModel step_time = arguments.model.step_time();
+  HtmlReport report{"partition", options_json(arguments.input, cluster, arguments.model, comm, &arguments.solve),
+                    cluster, comm, step_time};
+  report.traffic = &profile;
+  report.fitted_windows = profile.windows.size();
+  report.before = running
+                      ? running_placement(*running, profile, nullptr, cluster, step_time, comm)
+                      : contiguous_start(profile, nullptr, cluster, step_time, comm, arguments.solve.options.redundant);
+  report.placements.push_back(std::move(placed));
+  report.consistency = report_consistency(profile, arguments.solve.options.threads);
+  ok_or_exit(write_html_report(file, report));
+}
+
+/// Where a group's files go.
+struct GroupFiles {
+  std::filesystem::path output;
+  std::optional<std::filesystem::path> html;
+};
+
 /// Places the experts of one EP group, and writes its placement.
 ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, const EpGroup& group, const Trace& trace,
-                     const std::filesystem::path& output, Progress& progress, std::string& summary) {
+                     const GroupFiles& files, Progress& progress, std::string& summary) {
   const RoutingProfile profile = profile_of(trace, arguments.solve.windows);
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
@@ -63,12 +87,16 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
                std::nullopt,       solution.certificate, solution.stages,        solution.replan};
   const Placement* const running = options.replan ? &options.replan->running : nullptr;
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
-  ok_or_exit(write_output(output, value_or_exit(placement_text(solution.placement, format, trace.shape))));
+  ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, trace.shape))));
+  if (files.html) {
+    progress.show("report");
+    write_report(arguments, *files.html, profile, cluster, comm, running, {row, solution.placement});
+  }
   progress.show("");
   print_notes(placement_losses(solution.placement, format, trace.shape));
   if (row.replan) summary += replan_text(*row.replan, solution.placement) + "\n";
-  summary += fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", output.string(), solution.placement.layers(),
-                         solution.placement.slots(), cluster.gpus);
+  summary += fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", files.output.string(),
+                         solution.placement.layers(), solution.placement.slots(), cluster.gpus);
   return row;
 }
 
@@ -87,8 +115,13 @@ void run(const PartitionArguments& arguments) {
   std::vector<ScoreRow> rows;
   std::string summary;
   for (const EpGroup& group : groups) {
+    GroupFiles files{arguments.output, arguments.html.file};
+    if (!is_one) {
+      files.output = named(files.output, group.name);
+      if (files.html) files.html = named(*files.html, group.name);
+    }
     rows.push_back(place_group(arguments, strategy, group, arguments.selection.of_group(arguments.input, group, trace),
-                               is_one ? arguments.output : named(arguments.output, group.name), progress, summary));
+                               files, progress, summary));
     if (!is_one) rows.back().strategy = group.name;
   }
   nlohmann::ordered_json report = to_json(rows.front());
@@ -99,7 +132,7 @@ void run(const PartitionArguments& arguments) {
   if (arguments.report) ok_or_exit(write_output(*arguments.report, json_text(report)));
   if (arguments.json) {
     ok_or_exit(write_output("-", json_text(report)));
-  } else if (arguments.output != "-") {
+  } else if (arguments.output != "-" && arguments.html.file != "-") {
     ok_or_exit(write_output("-", scores_table(rows) + summary));
   }
 }
@@ -122,18 +155,21 @@ void add_partition_command(CLI::App& program) {
       ->check(CLI::IsMember(placement_format_names()))
       ->capture_default_str();
   command->add_option("--report", arguments->report, "Also write the figures as JSON here");
+  arguments->html.add_to(*command);
   command->add_flag("--json", arguments->json, "Print the figures as JSON instead of a table");
   command->footer(
       "Examples:\n"
       "  evenkeel partition trace.npz --gpus 8 -o placement.json\n"
       "  evenkeel partition counts.json --gpus 32 --nodes 4 --redundant 32 -o map.json --format sglang\n"
-      "  evenkeel partition today.npz --gpus 8 --from placement.json --max-moves 0.1 -o next.json");
+      "  evenkeel partition today.npz --gpus 8 --from placement.json --max-moves 0.1 -o next.json\n"
+      "  evenkeel partition trace.npz --gpus 8 -o placement.json --html report.html");
   command->callback([arguments] {
-    const int on_stdout = int{arguments->json} + int{arguments->output == "-"} + int{arguments->report == "-"};
+    const int on_stdout = int{arguments->json} + int{arguments->output == "-"} + int{arguments->report == "-"} +
+                          int{arguments->html.file == "-"};
     if (on_stdout > 1) {
       throw CommandError{
           {ErrorCode::kInvalidInput,
-           "more than one of --json, -o - and --report - want standard output; write the others to files"}};
+           "more than one of --json, -o -, --report - and --html - want standard output; write the others to files"}};
     }
     run(*arguments);
   });

@@ -1,0 +1,106 @@
+"""The HTML report in headless Chromium: drawn, fetched from nowhere, reachable by keyboard, clean to axe-core, small."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
+from harness import BIN, DATA, DAY, CommandTest, run
+
+HERE = pathlib.Path(__file__).resolve().parent
+NPM = os.environ.get("EVENKEEL_NPM", BIN.parent / "npm/report-test")
+BYTES_MAX = 1_500_000
+LOADS = ["heat", "busiest", "skew", "certificate"]
+VIEWS = ["light-1280", "dark-1280", "light-390"]
+PATHS = [*LOADS, "front", "bytes", "shares", "consistency"]
+DATA_ELEMENT = re.compile(r'(<script type="application/json" id="data">)(.*?)(</script>)', re.DOTALL)
+
+
+def data_of(page):
+    return json.loads(DATA_ELEMENT.search(page.read_text())[2])
+
+
+class Report(CommandTest):
+    def look_at(self, *cases):
+        """Opens pages in a browser; each with the charts it must have and the views to try."""
+        arguments = [f"{page}:{','.join(charts)}:{','.join(views)}" for page, charts, views in cases]
+        result = subprocess.run(["node", HERE / "report.mjs", *arguments], capture_output=True, text=True, timeout=120,
+                                env={**os.environ, "EVENKEEL_NPM": str(NPM)})
+        self.assertEqual(result.returncode, 0, result.stderr)
+
+    def test_reports_of_token_paths_are_whole(self):
+        compared = self.folder / "compared.html"
+        self.succeed("compare", DAY, "--gpus", 8, "--holdout", 0.5, "--work", 200000, "--html", compared, "--front", "0.1")
+        contiguous = self.folder / "running.json"
+        self.succeed("partition", DAY, "--gpus", 8, "--nodes", 2, "--strategy", "contiguous", "-o", contiguous)
+        moved = self.folder / "moved.html"
+        self.succeed("partition", DAY, "--gpus", 8, "--nodes", 2, "--comm", "dispatch", "--work", 200000, "--from", contiguous,
+                     "--max-moves", 0.1, "-o", self.folder / "next.json", "--html", moved)
+        # A replay has the same page with a timeline on it.
+        replayed = self.folder / "replayed.html"
+        replayed.write_text(DATA_ELEMENT.sub(lambda found: found[1] + self.replay_of(json.loads(found[2])) + found[3], moved.read_text()))
+        self.look_at((compared, PATHS, VIEWS), (moved, PATHS, ["dark-390"]),
+                     (replayed, [*PATHS, "step-time-timeline", "imbalance-timeline"], VIEWS))
+
+        data = data_of(compared)
+        self.assertEqual(data["verdict"]["word"], "better")
+        self.assertEqual([row["strategy"] for row in data["placements"]], ["contiguous", "lpt", "eplb", "evenkeel", "evenkeel"])
+        self.assertEqual(data["placements"][4]["slack"], 0.1)
+        for name in ("before", "after"):
+            row = data["before"] if name == "before" else next(row for row in data["placements"] if "gpu_load" in row)
+            # The heat map's largest load is the imbalance that the scores report.
+            for loads, ratio in zip(row["gpu_load"], row["held_out"]["imbalance_by_layer"]):
+                self.assertAlmostEqual(max(loads) / 1000, ratio, delta=0.0006)
+                self.assertAlmostEqual(sum(loads) / len(loads), 1000, delta=0.6)
+        self.assertEqual(data_of(moved)["before"]["strategy"], "running")
+        self.assertIn("slots that change", data_of(moved)["verdict"]["sentence"])
+
+    def replay_of(self, data):
+        windows = 24
+        data["timeline"] = {"windows": windows, "windows_per_point": 1, "policies": [
+            {"policy": policy, "imbalance": [1.1 + 0.02 * (window % gain) for window in range(windows)],
+             "step_time_seconds": [0.007 + 0.0001 * (window % gain) for window in range(windows)],
+             "totals": {"throughput": 1e6 / gain, "step_time_seconds": 0.007, "imbalance_mean": 1.1, "moves": 40 * gain,
+                        "moved_bytes": 1.76e9 * gain, "stall_seconds": 0.02 * gain},
+             "changes": 0 if policy == "never" else windows // gain,
+             "epochs": [{"window": window, "reason": f"window {window} pays", "moves": 40, "stall_seconds": 0.02}
+                        for window in range(0, windows, gain) if policy != "never"]}
+            for policy, gain in (("never", 7), ("every:6", 6), ("evenkeel", 3))]}
+        return json.dumps(data).replace("<", "\\u003c")
+
+    def test_a_report_of_58_layers_and_256_experts_is_small(self):
+        traces = sorted((DATA / "deepseek-v3").glob("*.json"))
+        if not traces:
+            self.skipTest(f"no deepseek-v3 loads in {DATA}; set EVENKEEL_DATA")
+        for gpus, nodes in ((256, 32), (32, 4)):
+            page = self.folder / f"{gpus}.html"
+            self.succeed("compare", *traces, "--gpus", gpus, "--nodes", nodes, "--holdout", 0.5, "--work", 100000,
+                         "--strategies", "eplb,evenkeel", "--html", page)
+            self.assertLess(page.stat().st_size, BYTES_MAX)
+            data = data_of(page)
+            self.assertEqual([len(data["expert_load"]), len(data["expert_load"][0])], [58, 256])
+            self.assertEqual([len(data["before"]["gpu_load"]), len(data["before"]["gpu_load"][0])], [58, gpus])
+        self.look_at((page, LOADS, VIEWS[:2]))
+
+    def test_names_of_files_cannot_become_markup(self):
+        name = "<img src=x onerror=alert(1)>&'.npz"
+        (self.folder / name).symlink_to(DAY)
+        page = self.folder / "named.html"
+        self.succeed("partition", self.folder / name, "--gpus", 8, "--strategy", "lpt", "-o", self.folder / "p.json", "--html", page)
+        self.assertNotIn("<img", page.read_text())
+        self.assertIn(name, data_of(page)["options"]["traces"][0])
+        self.look_at((page, PATHS, ["light-390"]))
+
+    def test_a_report_that_cannot_be_is_refused(self):
+        for arguments in (["--html", "-"], ["--front", "0.1"]):
+            result = run("compare", DAY, "--gpus", 8, *arguments)
+            self.assertEqual((result.returncode, result.stdout), (2, ""), arguments)
+            self.assertIn("--html", result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
