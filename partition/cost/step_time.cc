@@ -2,13 +2,26 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
+#include <span>
 
 #include "partition/cost/metrics.h"
 #include "partition/cost/serving.h"
 
 namespace evenkeel {
 namespace {
+
+/// Sum over tokens of the chance that each GPU and node is touched.
+struct TouchSums {
+  std::vector<double> gpu;
+  std::vector<double> node;
+
+  void add(const TokenSpread& spread) {
+    std::ranges::transform(gpu, spread.gpu_touched(), gpu.begin(), std::plus());
+    std::ranges::transform(node, spread.node_touched(), node.begin(), std::plus());
+  }
+};
 
 /// Bytes in and out of each GPU on each tier, in one round.
 class Ledger {
@@ -19,13 +32,14 @@ class Ledger {
   /// Moves a token's `bytes` between `end` and every GPU it touches: once to each other node, to the GPU of `end`'s
   /// rank there, and on to that node's GPUs (hierarchical all-to-all, as DeepEP's). `outward`: from `end`, else back to
   /// it.
-  void add(std::size_t end, const TokenSpread& spread, double bytes, bool outward) {
+  void add(std::size_t end, std::span<const double> gpu_touched, std::span<const double> node_touched, double bytes,
+           bool outward) {
     const std::size_t end_node = end / gpus_per_node_;
-    for (std::size_t node = 0; node < spread.node_touched().size(); ++node) {
+    for (std::size_t node = 0; node < node_touched.size(); ++node) {
       const std::size_t gate = node * gpus_per_node_ + end % gpus_per_node_;
-      if (node != end_node) transfer(kInter, end, gate, bytes * spread.node_touched()[node], outward);
+      if (node != end_node) transfer(kInter, end, gate, bytes * node_touched[node], outward);
       for (std::size_t gpu = node * gpus_per_node_; gpu < (node + 1) * gpus_per_node_; ++gpu) {
-        if (gpu != gate) transfer(kIntra, gate, gpu, bytes * spread.gpu_touched()[gpu], outward);
+        if (gpu != gate) transfer(kIntra, gate, gpu, bytes * gpu_touched[gpu], outward);
       }
     }
   }
@@ -58,10 +72,10 @@ class Ledger {
   Grid<double> bytes_[2];
 };
 
-std::optional<std::size_t> first_expert_gpu(const ServingTable& table, std::size_t layer,
-                                            std::span<const ExpertIndex> chosen, std::size_t token) {
+/// Where the first real expert of a token is; replicas in turn.
+std::size_t first_expert_gpu(const ServingTable& table, std::size_t layer, std::span<const ExpertIndex> chosen,
+                             std::size_t token) {
   const auto first = std::ranges::find_if(chosen, [](ExpertIndex expert) { return expert != kNoExpert; });
-  if (first == chosen.end()) return std::nullopt;
   const auto serving = table.of(layer, *first);
   return serving[token % serving.size()].gpu;
 }
@@ -99,24 +113,37 @@ std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Pla
   const ServingTable table(placement);
   TokenSpread spread(table, cluster.gpus, cluster.nodes);
   std::vector<Ledger> ledger(paths.rounds(), Ledger(cluster));
+  // Tokens at home, wherever that is, on their way out and on their way back.
+  const TouchSums none{std::vector<double>(cluster.gpus), std::vector<double>(cluster.nodes)};
+  std::vector<TouchSums> from_home(paths.rounds(), none), to_home(paths.rounds(), none);
+  for (std::size_t token = 0; token < paths.tokens(); ++token) {
+    std::optional<std::size_t> at;
+    for (std::size_t round = 0; round < paths.rounds(); ++round) {
+      const std::size_t layer = paths.layer_of_round[round];
+      spread.assign(layer, paths.chosen(token, round));
+      if (spread.experts() == 0) continue;
+      const auto transfer = [&](TouchSums& home, double bytes, bool outward) {
+        if (at) {
+          ledger[round].add(*at, spread.gpu_touched(), spread.node_touched(), bytes, outward);
+        } else {
+          home.add(spread);
+        }
+      };
+      transfer(from_home[round], model.dispatch_bytes, true);
+      if (comm == Comm::kResident) at = first_expert_gpu(table, layer, paths.chosen(token, round), token);
+      transfer(to_home[round], model.combine_bytes, false);
+    }
+  }
   // A GPU that is lost is nobody's home.
   std::vector<std::size_t> homes;
   for (std::size_t gpu = 0; gpu < cluster.gpus; ++gpu) {
     if (placement.fields().slots_of_gpu[gpu] > 0) homes.push_back(gpu);
   }
-  for (std::size_t sequence = 0; sequence < paths.sequences(); ++sequence) {
-    for (std::size_t token = paths.sequence_start[sequence]; token < paths.sequence_start[sequence + 1]; ++token) {
-      std::size_t at = homes[sequence % homes.size()];
-      for (std::size_t round = 0; round < paths.rounds(); ++round) {
-        const std::size_t layer = paths.layer_of_round[round];
-        spread.assign(layer, paths.chosen(token, round));
-        if (spread.experts() == 0) continue;
-        ledger[round].add(at, spread, model.dispatch_bytes, true);
-        if (comm == Comm::kResident) {
-          at = first_expert_gpu(table, layer, paths.chosen(token, round), token).value_or(at);
-        }
-        ledger[round].add(at, spread, model.combine_bytes, false);
-      }
+  const double chance = 1.0 / static_cast<double>(homes.size());
+  for (std::size_t round = 0; round < paths.rounds(); ++round) {
+    for (const std::size_t home : homes) {
+      ledger[round].add(home, from_home[round].gpu, from_home[round].node, chance * model.dispatch_bytes, true);
+      ledger[round].add(home, to_home[round].gpu, to_home[round].node, chance * model.combine_bytes, false);
     }
   }
   const double scale =

@@ -54,9 +54,10 @@ struct LayerTraffic {
   double busiest_gpu_bytes = 0;
 };
 
-/// Busiest GPU's traffic [rounds]. A replica is chosen by the expected value of the even (or stated) split. Tokens
-/// start on their home rank, sequence number modulo GPUs with slots where the trace names none; resident tokens move on
-/// with their first expert, and a round without a real expert passes the GPU on. Needs token paths.
+/// Busiest GPU's traffic [rounds]. A replica is chosen by the expected value of the even (or stated) split. A token's
+/// home rank is each GPU with slots with equal chance: engines deal sequences out, and a sample of few sequences would
+/// make some ranks busy that are not. Resident tokens move on with their first expert, and a round without a real
+/// expert passes the GPU on. Needs token paths.
 [[nodiscard]] std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Placement& placement,
                                                       const Cluster& cluster, const StepTimeModel& model, Comm comm);
 

@@ -96,7 +96,7 @@ TEST(Metrics, refuse_a_placement_of_another_model) {
 }
 
 TEST(StepTime, is_that_computed_by_hand) {
-  // One token with both experts on GPU 1, home rank 0, batch of one token.
+  // One token with both experts on GPU 1, at home on either GPU, batch of one token.
   RoutingProfile profile;
   profile.shape = {{0}, 4, std::nullopt};
   profile.paths = {2, {0}, {2, 3}, {0, 1}};
@@ -109,9 +109,9 @@ TEST(StepTime, is_that_computed_by_hand) {
   const Cluster cluster{.gpus = 2, .nodes = 1};
   const auto traffic = layer_traffic(profile, *placement, cluster, model, Comm::kDispatch);
   ASSERT_EQ(traffic.size(), 1U);
-  EXPECT_DOUBLE_EQ(traffic[0].intra_node_bytes, 14336);
+  EXPECT_DOUBLE_EQ(traffic[0].intra_node_bytes, 7168);
   EXPECT_DOUBLE_EQ(traffic[0].inter_node_bytes, 0);
-  const double expected = 2 * 0.09e-6 + 2 * 13e-6 + 14336 / 450e9 + 3e-6;
+  const double expected = 2 * 0.09e-6 + 2 * 13e-6 + 7168 / 450e9 + 3e-6;
   EXPECT_NEAR(step_time(profile, *placement, cluster, model, traffic).count(), expected, 1e-15);
 }
 
@@ -143,7 +143,7 @@ TEST(StepTime, counts_every_round_over_a_layer) {
 }
 
 TEST(StepTime, of_resident_tokens_follows_them_from_layer_to_layer) {
-  // Experts of GPU 1 in both layers: dispatched there once, then at home.
+  // Experts of GPU 1 in both layers: dispatched there once from GPU 0 if it began there, then at home.
   RoutingProfile profile;
   profile.shape = {{0, 1}, 2, std::nullopt};
   profile.paths = {1, {0, 1}, {1, 1}, {0, 1}};
@@ -152,10 +152,10 @@ TEST(StepTime, of_resident_tokens_follows_them_from_layer_to_layer) {
   StepTimeModel model;
   model.batch_tokens = 1;
   const auto resident = layer_traffic(profile, *placement, {.gpus = 2, .nodes = 1}, model, Comm::kResident);
-  EXPECT_DOUBLE_EQ(resident[0].busiest_gpu_bytes, 7168);
+  EXPECT_DOUBLE_EQ(resident[0].busiest_gpu_bytes, 3584);
   EXPECT_DOUBLE_EQ(resident[1].busiest_gpu_bytes, 0);
   const auto dispatch = layer_traffic(profile, *placement, {.gpus = 2, .nodes = 1}, model, Comm::kDispatch);
-  EXPECT_DOUBLE_EQ(dispatch[1].busiest_gpu_bytes, 14336);
+  EXPECT_DOUBLE_EQ(dispatch[1].busiest_gpu_bytes, 7168);
 }
 
 }  // namespace
