@@ -2,7 +2,6 @@
 
 from results_run import read_record
 
-BEGIN, END = "<!-- results:begin -->", "<!-- results:end -->"
 ABSENT = "-"
 
 
@@ -91,10 +90,11 @@ def render_table(table, trace, folder):
     return "\n".join([f"### {heading(table, trace)}", "", conditions(table, trace) + f" Measured with {'; '.join(taken)}.", "", *rows, ""])
 
 
-def splice(document, markdown):
-    """The document with everything between its markers replaced."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
+def splice(document, markdown, section="results"):
+    """The document with everything between the markers of a section replaced."""
+    first, last = f"<!-- {section}:begin -->", f"<!-- {section}:end -->"
+    before, begin, rest = document.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise ValueError(f"the document has no {BEGIN} before an {END}")
-    return f"{before}{BEGIN}\n\n{markdown}\n{END}{after}"
+        raise ValueError(f"the document has no {first} before an {last}")
+    return f"{before}{first}\n\n{markdown}\n{last}{after}"

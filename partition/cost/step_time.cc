@@ -80,11 +80,20 @@ std::size_t first_expert_gpu(const ServingTable& table, std::size_t layer, std::
   return serving[token % serving.size()].gpu;
 }
 
-/// Experts a token chooses in one round of a layer, on average.
-double experts_per_token(const RoutingProfile& profile, const StepTimeModel& model, std::uint64_t layer_load,
-                         std::size_t rounds) {
-  if (profile.paths.empty()) return model.experts_per_token;
-  return static_cast<double>(layer_load) / static_cast<double>(profile.paths.tokens() * rounds);
+/// Experts a token chooses in one round of a layer, on average. Paths may be of a sample of the tokens that loads are
+/// of.
+double experts_per_token(const RoutingProfile& profile, const StepTimeModel& model, std::size_t layer) {
+  const TokenPaths& paths = profile.paths;
+  if (paths.empty()) return model.experts_per_token;
+  std::size_t choices = 0;
+  for (std::size_t round = 0; round < paths.rounds(); ++round) {
+    if (paths.layer_of_round[round] != layer) continue;
+    for (std::size_t token = 0; token < paths.tokens(); ++token) {
+      const auto chosen = paths.chosen(token, round);
+      choices += chosen.size() - static_cast<std::size_t>(std::ranges::count(chosen, kNoExpert));
+    }
+  }
+  return static_cast<double>(choices) / static_cast<double>(paths.tokens() * rounds_of(profile, layer));
 }
 
 }  // namespace
@@ -100,8 +109,7 @@ std::vector<double> expert_chances(const RoutingProfile& profile, const StepTime
   std::vector<double> chances(load.size(), 0.0);
   const std::uint64_t layer_load = std::accumulate(load.begin(), load.end(), std::uint64_t{0});
   if (layer_load == 0) return chances;
-  const double per_token =
-      experts_per_token(profile, model, layer_load, rounds_of(profile, layer)) / static_cast<double>(layer_load);
+  const double per_token = experts_per_token(profile, model, layer) / static_cast<double>(layer_load);
   std::ranges::transform(load, chances.begin(),
                          [&](std::uint64_t tokens) { return std::min(1.0, static_cast<double>(tokens) * per_token); });
   return chances;

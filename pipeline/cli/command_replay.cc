@@ -7,6 +7,7 @@
 
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/html_option.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/replay/lane.h"
@@ -23,16 +24,22 @@ struct ReplayArguments {
   ModelArguments model;
   std::vector<std::string> policies{"evenkeel"};
   std::vector<std::size_t> redundant{0};
+  std::vector<double> slack{ReplayOptions{}.slack_ratio};
+  /// Empty: those of the cluster.
+  std::vector<std::size_t> nodes;
   std::optional<std::filesystem::path> start;
   ReplayOptions options;
+  HtmlArguments html;
   bool json = false;
 };
 
-/// The same day with one number of redundant slots.
+/// The same day on one number of nodes, with one number of redundant slots and one slack.
 class Day {
  public:
-  Day(const ReplayArguments& arguments, const Cluster& cluster, std::size_t redundant) : options_(arguments.options) {
+  Day(const ReplayArguments& arguments, const Cluster& cluster, std::size_t redundant, double slack_ratio)
+      : options_(arguments.options) {
     options_.policy.cluster = cluster;
+    options_.slack_ratio = slack_ratio;
     options_.policy.step_time = arguments.model.step_time();
     options_.comm = arguments.model.comm(Comm::kDispatch);
     options_.redundant = redundant;
@@ -64,7 +71,7 @@ class Day {
   }
 
   ReplayedDay take() && {
-    ReplayedDay day{options_.redundant, {}, {}};
+    ReplayedDay day{options_.policy.cluster.nodes, options_.redundant, options_.slack_ratio, {}, {}};
     for (Lane& lane : lanes_) day.lanes.push_back(std::move(lane).take());
     day.verdict = verdict_of(day.lanes, options_.policy);
     return day;
@@ -75,7 +82,7 @@ class Day {
     for (const std::string& name : names_) static_cast<void>(value_or_exit(make_rebalancing(name, options_)));
   }
 
-  [[nodiscard]] const PolicyOptions& policy() const { return options_.policy; }
+  [[nodiscard]] const ReplayOptions& options() const { return options_; }
 
  private:
   ReplayOptions options_;
@@ -83,14 +90,26 @@ class Day {
   std::vector<Lane> lanes_;
 };
 
-void run(const ReplayArguments& arguments) {
-  const EpGroup group = arguments.cluster.read();
-  // Lanes keep hold of their day's options.
+/// A day for each combination of what is swept. Lanes keep hold of their day's options.
+std::vector<std::unique_ptr<Day>> days_of(const ReplayArguments& arguments) {
+  Cluster cluster = arguments.cluster.read().cluster;
   std::vector<std::unique_ptr<Day>> days;
-  for (const std::size_t redundant : arguments.redundant) {
-    days.push_back(std::make_unique<Day>(arguments, group.cluster, redundant));
-    days.back()->check_names();
+  for (const std::size_t nodes : arguments.nodes.empty() ? std::vector{cluster.nodes} : arguments.nodes) {
+    cluster.nodes = nodes;
+    ok_or_exit(cluster.validate());
+    for (const std::size_t redundant : arguments.redundant) {
+      for (const double slack : arguments.slack) {
+        days.push_back(std::make_unique<Day>(arguments, cluster, redundant, slack));
+        days.back()->check_names();
+      }
+    }
   }
+  return days;
+}
+
+void run(const ReplayArguments& arguments) {
+  const std::vector<std::unique_ptr<Day>> days = days_of(arguments);
+  RoutingProfile last_window;
   Progress progress;
   const auto& spec = arguments.model.spec;
   WindowReader reader(arguments.input.experts ? arguments.input.experts
@@ -98,6 +117,7 @@ void run(const ReplayArguments& arguments) {
                                               : std::nullopt,
                       spec ? std::optional(spec->top_k) : std::nullopt, [&](const ReplayWindow& window) -> Status {
                         for (const auto& day : days) EVENKEEL_TRY_STATUS(day->serve(window, arguments.start));
+                        if (arguments.html.file) last_window = window.profile;
                         return {};
                       });
   arguments.input.read_into(reader, spec, progress);
@@ -106,7 +126,13 @@ void run(const ReplayArguments& arguments) {
   progress.show("");
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
-  const PolicyOptions& policy = days.front()->policy();
+  if (arguments.html.file) {
+    const auto decides = static_cast<std::size_t>(&deciding_day(replayed) - replayed.data());
+    const ReplayOptions& options = days[decides]->options();
+    ok_or_exit(write_html_report(*arguments.html.file, value_or_exit(replay_page(replayed[decides], last_window,
+                                                                                 options.policy, options.comm))));
+  }
+  const PolicyOptions& policy = days.front()->options().policy;
   ok_or_exit(
       write_output("-", arguments.json ? json_text(replay_json(replayed, policy)) : replay_table(replayed, policy)));
 }
@@ -126,8 +152,20 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
               "Spare slots a layer, over all GPUs; several with commas replay the day with each")
       ->delimiter(',')
       ->capture_default_str();
+  add_setting(command, "--slack", arguments.slack,
+              "Largest accepted load above the best found, of plans on token paths, as a ratio; several with commas "
+              "replay the day with each")
+      ->delimiter(',')
+      ->capture_default_str();
+  add_setting(command, "--sweep-nodes", arguments.nodes,
+              "Nodes that the GPUs are spread over, with commas: the day is replayed with each")
+      ->delimiter(',');
   command.add_option("--start", arguments.start, "The placement that serves the first window; default: contiguous");
   add_setting(command, "--steps-per-window", policy.window_steps, "Steps that a window stands for")
+      ->capture_default_str();
+  policy.warmup_windows = 0;
+  add_setting(command, "--warmup-windows", policy.warmup_windows,
+              "Windows at the start that evenkeel learns nothing from: engines run made-up batches before they serve")
       ->capture_default_str();
   add_setting(command, "--max-moves", policy.moves_ratio_max,
               "Most slots that evenkeel moves at once, as a share of all slots")
@@ -146,6 +184,7 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
   add_setting(command, "--work", arguments.options.work_units, "Budget of each plan in work units")
       ->capture_default_str();
   add_setting(command, "--seed", arguments.options.seed, "Seed of everything random")->capture_default_str();
+  arguments.html.add_to(command);
   command.add_flag("--json", arguments.json, "Print the figures as JSON instead of a table");
 }
 
@@ -161,6 +200,7 @@ void add_replay_command(CLI::App& program) {
       "  evenkeel replay day.npz --gpus 8\n"
       "  evenkeel replay day.npz --gpus 32 --nodes 4 --redundant 0,32 --policy every:4 --policy evenkeel --policy "
       "oracle\n"
+      "  evenkeel replay day.npz --gpus 16 --sweep-nodes 1,2,4 --html replay.html\n"
       "  evenkeel replay profile.npz --gpus 16 --policy never --json");
   command->callback([arguments] { run(*arguments); });
 }

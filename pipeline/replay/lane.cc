@@ -51,13 +51,15 @@ Status Lane::serve(const ReplayWindow& window) {
   EVENKEEL_TRY(hindsight, rebalancing_->before(window));
   if (hindsight) running_ = std::move(*hindsight);
   EVENKEEL_TRY(metrics, measure(profile, *running_, cluster, options_.policy.step_time, options_.comm));
-  result_.windows.push_back({metrics.imbalance_mean, metrics.step_time_seconds, 0});
+  result_.windows.push_back({metrics.imbalance_mean, metrics.step_time_seconds});
+  if (!result_.first) result_.first = running_;
   result_.serving_seconds += metrics.step_time_seconds * options_.policy.window_steps;
   if (metrics.busiest_gpu_bytes) {
     traffic_bytes_ += *metrics.busiest_gpu_bytes;
     result_.busiest_gpu_bytes = traffic_bytes_ / static_cast<double>(result_.windows.size());
   }
   EVENKEEL_TRY(next, rebalancing_->after(window, *running_));
+  result_.last = running_;
   if (next) return migrate(*next);
   return {};
 }
@@ -68,17 +70,12 @@ Status Lane::migrate(const Placement& next) {
   EVENKEEL_TRY(plan, plan_migration(*running_, next, options_.policy.cluster, plan_options));
   running_ = next;
   if (plan.moves == 0) return {};
-  result_.windows.back().moves = plan.moves;
-  result_.epochs.emplace_back(result_.windows.size() - 1, rebalancing_->reason());
+  const double stall_seconds = options_.policy.stall_ratio * plan.time.count();
+  result_.epochs.push_back({result_.windows.size() - 1, rebalancing_->reason(), plan.moves, stall_seconds});
   result_.moves += plan.moves;
   result_.moved_bytes += plan.intra_node_bytes + plan.inter_node_bytes;
-  result_.stall_seconds += options_.policy.stall_ratio * plan.time.count();
+  result_.stall_seconds += stall_seconds;
   return {};
-}
-
-LaneResult Lane::take() && {
-  result_.last = std::move(running_);
-  return std::move(result_);
 }
 
 }  // namespace evenkeel

@@ -23,10 +23,12 @@ struct ReplayOptions {
   PolicyOptions policy;
   Comm comm = Comm::kDispatch;
   std::size_t redundant = 0;
+  /// As PlaceOptions::load_slack_ratio, of plans on token paths.
+  double slack_ratio = 0.02;
   /// What serves the first window; absent: the contiguous placement.
   std::optional<Placement> start = std::nullopt;
   /// Of each plan, so that every machine replays the same.
-  std::uint64_t work_units = 300'000;
+  std::uint64_t work_units = 3'000'000;
   std::uint64_t seed = 1;
 };
 
@@ -56,16 +58,22 @@ class Rebalancing {
 struct ServedWindow {
   double imbalance = 0;
   double step_seconds = 0;
-  /// Slots that were moved after it.
+};
+
+/// A change of placement that moved slots.
+struct ReplayEpoch {
+  /// Index of the window after which it came.
+  std::size_t window = 0;
+  std::string reason;
   std::size_t moves = 0;
+  double stall_seconds = 0;
 };
 
 /// What a day came to under one policy. Seconds are modelled.
 struct LaneResult {
   std::string policy;
   std::vector<ServedWindow> windows;
-  /// Index of each window after which slots moved, and why.
-  std::vector<std::pair<std::size_t, std::string>> epochs;
+  std::vector<ReplayEpoch> epochs;
   std::size_t moves = 0;
   double moved_bytes = 0;
   /// Serving time, and serving time lost to migrations.
@@ -73,8 +81,8 @@ struct LaneResult {
   double stall_seconds = 0;
   /// Of the busiest GPU in a step, mean over windows; absent without token paths.
   std::optional<double> busiest_gpu_bytes;
-  /// Of the last placement.
-  std::optional<Placement> last;
+  /// What served the first window and the last.
+  std::optional<Placement> first, last;
 
   [[nodiscard]] double seconds() const { return serving_seconds + stall_seconds; }
   [[nodiscard]] double imbalance_mean() const;
@@ -91,7 +99,7 @@ class Lane {
   Lane(std::unique_ptr<Rebalancing> rebalancing, const ReplayOptions& options);
 
   [[nodiscard]] Status serve(const ReplayWindow& window);
-  [[nodiscard]] LaneResult take() &&;
+  [[nodiscard]] LaneResult take() && { return std::move(result_); }
 
  private:
   [[nodiscard]] Status migrate(const Placement& next);

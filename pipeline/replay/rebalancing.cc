@@ -16,6 +16,7 @@ Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& opt
   place_options.strategy = strategy;
   place_options.redundant = options.redundant;
   place_options.objective.comm = options.comm;
+  place_options.load_slack_ratio = options.slack_ratio;
   place_options.work_units = options.work_units;
   place_options.seed = options.seed;
   place_options.replan = std::move(replan);
@@ -23,7 +24,7 @@ Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& opt
   return std::move(solution.placement);
 }
 
-/// Loads alone: what is known of a window while it serves, and what engines plan from.
+/// Loads alone.
 RoutingProfile loads_of(const ReplayWindow& window) { return {window.profile.shape, window.profile.windows, {}}; }
 
 class Never : public Rebalancing {
@@ -31,19 +32,31 @@ class Never : public Rebalancing {
   [[nodiscard]] std::string name() const override { return "never"; }
 };
 
-/// A plan from scratch on what the last windows counted, whatever it moves, as engines do.
+void append(TokenPaths& paths, const TokenPaths& more) {
+  if (paths.empty()) {
+    paths = more;
+    return;
+  }
+  const std::size_t tokens = paths.tokens();
+  paths.experts.insert(paths.experts.end(), more.experts.begin(), more.experts.end());
+  for (std::size_t sequence = 1; sequence < more.sequence_start.size(); ++sequence)
+    paths.sequence_start.push_back(tokens + more.sequence_start[sequence]);
+}
+
+/// A plan from scratch on the last windows, token paths included, whatever it moves.
 class Every : public Rebalancing {
  public:
   Every(std::string name, std::size_t windows, Strategy strategy, const ReplayOptions& options)
       : name_(std::move(name)), every_(windows), strategy_(strategy), options_(options) {}
   [[nodiscard]] std::string name() const override { return name_; }
   [[nodiscard]] Result<std::optional<Placement>> after(const ReplayWindow& window, const Placement&) override {
-    RoutingProfile counted = loads_of(window);
+    const RoutingProfile& counted = window.profile;
     seen_.shape = counted.shape;
-    for (LoadWindow& of_stage : counted.windows) seen_.windows.push_back(std::move(of_stage));
+    seen_.windows.insert(seen_.windows.end(), counted.windows.begin(), counted.windows.end());
+    append(seen_.paths, counted.paths);
     if (++windows_ % every_ != 0) return std::optional<Placement>();
     EVENKEEL_TRY(next, placed(seen_, options_, strategy_));
-    seen_.windows.clear();
+    seen_ = {};
     return std::optional(std::move(next));
   }
   [[nodiscard]] std::string reason() const override { return fmt::format("{} windows have passed", every_); }
@@ -77,7 +90,7 @@ class Adaptive : public Rebalancing {
   Policy policy_;
 };
 
-/// The best for each window, known before it is served.
+/// The most even for each window's loads, known before it is served.
 class Oracle : public Rebalancing {
  public:
   explicit Oracle(const ReplayOptions& options) : options_(options) {}

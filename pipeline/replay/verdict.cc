@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "partition/model/check.h"
 
@@ -16,14 +17,15 @@ ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const PolicyOptions&
     if (lane.policy == "never" || lane.policy == "oracle") continue;
     if (best == nullptr || lane.seconds() < best->seconds()) best = &lane;
   }
-  if (best == nullptr) return {false, "no policy that rebalances was replayed; add --policy evenkeel"};
+  if (best == nullptr) return {false, "", "no policy that rebalances was replayed; add --policy evenkeel"};
   const double gain = best->throughput(options) / never->throughput(options) - 1;
   const bool is_rebalance = gain >= options.gain_min_ratio && best->moves > 0;
   const std::string figures =
-      fmt::format("{} serves {:+.2f} % tokens a second against never, with {} slots moved in {} migrations",
-                  best->policy, gain * 100, best->moves, best->epochs.size());
-  if (is_rebalance) return {true, figures};
-  return {false, fmt::format("{}, and at least {:+.2f} % is worth the trouble", figures, options.gain_min_ratio * 100)};
+      fmt::format("{} serves {:.2f} % {} tokens a second than never, with {} slots moved in {} migrations",
+                  best->policy, std::abs(gain) * 100, gain < 0 ? "fewer" : "more", best->moves, best->epochs.size());
+  if (is_rebalance) return {true, best->policy, figures};
+  return {false, best->policy,
+          fmt::format("{}; from {:.2f} % more it is worth the trouble", figures, options.gain_min_ratio * 100)};
 }
 
 }  // namespace evenkeel

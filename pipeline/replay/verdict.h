@@ -10,6 +10,8 @@ namespace evenkeel {
 /// Whether rebalancing is worth having on a day that was replayed.
 struct ReplayVerdict {
   bool is_rebalance = false;
+  /// The best of the policies that could run; empty without one.
+  std::string policy;
   /// One sentence with the figures.
   std::string reason;
 };

@@ -4,21 +4,34 @@
 #include <string>
 #include <vector>
 
+#include "partition/model/objective.h"
+#include "partition/model/result.h"
 #include "pipeline/replay/lane.h"
 #include "pipeline/replay/verdict.h"
+#include "pipeline/report/html_report.h"
 
 namespace evenkeel {
 
-/// Lanes of a day with so many redundant slots a layer, and what follows from them.
+/// Lanes of a day on so many nodes, with so many redundant slots a layer and such a slack, and what follows from them.
 struct ReplayedDay {
+  std::size_t nodes = 1;
   std::size_t redundant = 0;
+  double slack_ratio = 0;
   std::vector<LaneResult> lanes;
   ReplayVerdict verdict;
 };
 
-/// The document "evenkeel.replay/1" (docs/reference/replay.md). The verdict is the first day's that says rebalance,
-/// else the first's.
+/// The day whose verdict speaks for all: the first that says rebalance, else the first.
+[[nodiscard]] const ReplayedDay& deciding_day(const std::vector<ReplayedDay>& days);
+
+/// The document "evenkeel.replay/1" (docs/reference/replay.md).
 [[nodiscard]] nlohmann::ordered_json replay_json(const std::vector<ReplayedDay>& days, const PolicyOptions& options);
+
+/// A page about one day (docs/reference/report.md): policies as a timeline, and what served the first window and, under
+/// the verdict's policy, the last, measured on the last, which was not planned on. `last_window` must outlive the
+/// report. Fails as measure() does.
+[[nodiscard]] Result<HtmlReport> replay_page(const ReplayedDay& day, const RoutingProfile& last_window,
+                                             const PolicyOptions& options, Comm comm);
 
 /// A table of the policies, and the verdict.
 [[nodiscard]] std::string replay_table(const std::vector<ReplayedDay>& days, const PolicyOptions& options);

@@ -11,7 +11,7 @@ import paths  # noqa: F401  (first: the modules below are found through it)
 import results
 from harness import DAY, CommandTest
 from results_run import Run, Table, Trace, execute, readable
-from results_table import BEGIN, END, cells, columns, render_table, splice
+from results_table import cells, columns, render_table, splice
 
 TRACE = Trace("a day", str(DAY), 1)
 
@@ -82,7 +82,8 @@ class Markdown(unittest.TestCase):
         self.assertEqual(cells({"row": row}, shown), ["time_limit"] + ["-"] * (len(shown) - 1))
 
     def test_splice_replaces_only_what_is_between_the_markers(self):
-        self.assertEqual(splice(f"a\n{BEGIN}\nold\n{END}\nb\n", "new"), f"a\n{BEGIN}\n\nnew\n{END}\nb\n")
+        self.assertEqual(splice("a\n<!-- x:begin -->\nold\n<!-- x:end -->\nb\n", "new", "x"),
+                         "a\n<!-- x:begin -->\n\nnew\n<!-- x:end -->\nb\n")
         with self.assertRaises(ValueError):
             splice("no markers", "new")
 

@@ -69,7 +69,7 @@ class Replay(CommandTest):
 
     def test_the_table_ends_with_the_verdict(self):
         text = self.succeed("replay", DAY, "--gpus", 8).stdout
-        self.assertTrue(re.search(r"^rebalance: evenkeel serves \+\d", text.splitlines()[-1]), text)
+        self.assertTrue(re.search(r"^rebalance: evenkeel serves \d+\.\d+ % more tokens", text.splitlines()[-1]), text)
 
     def test_a_running_placement_serves_first(self):
         start = self.folder / "start.json"
@@ -87,20 +87,30 @@ class Replay(CommandTest):
             self.assertIn(expected, result.stderr)
             self.assertEqual(result.stderr.count("\n"), 1)
 
-    def test_a_made_up_day_is_served_as_fast_as_by_any_fixed_interval(self):
+    def test_a_made_up_day_of_256_experts_is_served_nearly_as_fast_as_by_hindsight(self):
+        # Any forecast misses what a window has by chance: windows of 50,000 tokens have more of it than those of 100,000.
+        layers, windows, tokens, ratio_max = (4, 64, 6_400_000, 1.03) if IS_FULL else (2, 16, 800_000, 1.06)
         trace = self.folder / "day.npz"
-        self.succeed("synth", "--model", "qwen3-30b-a3b" if not IS_FULL else "deepseek-v3", "--tokens", 200000 if IS_FULL else 60000,
-                     "--seed", 5, "--windows", 24, "--drift", 0.5, "-o", trace)
-        profile = self.folder / "p.npz"
-        self.succeed("profile", trace, "-o", profile)
-        document = self.json_of("replay", profile, "--gpus", 32, "--nodes", 4, "--redundant", 32, "--policy", "evenkeel", "--policy", "oracle",
-                                "--policy", "every:1", "--policy", "every:4", "--json")
+        self.succeed("synth", "--layers", layers, "--experts", 256, "--top-k", 8, "--tokens", tokens, "--windows", windows, "--drift", 0.5,
+                     *(("--shift-at", 40) if IS_FULL else ()), "-o", trace)
+        fixed = ["every:1", "every:2", "every:4", "every:2:lpt"]
+        document = self.json_of("replay", trace, "--gpus", 32, "--nodes", 4, *(part for policy in (*fixed, "evenkeel", "oracle")
+                                                                             for part in ("--policy", policy)), "--json")
         lanes = self.lanes(document)
-        # The first window is served by the contiguous placement, whoever plans.
-        steps = {policy: sum(lane["step_time_by_window"][2:]) for policy, lane in lanes.items()}
-        print(f"made-up day: from the third window on, step time {steps['evenkeel'] / steps['oracle']:.4f} of the oracle's")
-        best = max(lanes[policy]["throughput"] for policy in ("every:1", "every:4"))
+        ratio = lanes["evenkeel"]["step_time_seconds"] / lanes["oracle"]["step_time_seconds"]
+        best = max(lanes[policy]["throughput"] for policy in fixed)
+        print(f"made-up day: step time {ratio:.4f} of the oracle's, throughput {lanes['evenkeel']['throughput'] / best:.4f} of the best interval's")
+        self.assertLess(ratio, ratio_max)
         self.assertGreaterEqual(lanes["evenkeel"]["throughput"], 0.99 * best)
+
+    def test_a_sweep_replays_the_day_with_each(self):
+        document = self.replay(DAY, "--sweep-nodes", "1,2", "--slack", "0,0.1", "--policy", "every:10:evenkeel", "--work", 200000)
+        days = {(lane["nodes"], lane["slack"]): lane for lane in document["policies"] if lane["policy"] != "never"}
+        self.assertEqual(sorted(days), [(1, 0), (1, 0.1), (2, 0), (2, 0.1)])
+        self.assertGreater(days[2, 0]["step_time_seconds"], days[1, 0]["step_time_seconds"])
+        self.assertLess(days[2, 0.1]["busiest_gpu_bytes"], days[2, 0]["busiest_gpu_bytes"])
+        text = self.succeed("replay", DAY, "--gpus", 8, "--sweep-nodes", "1,2", "--policy", "every:20").stdout
+        self.assertIn("2 nodes: ", text)
 
 
 class LongDays(CommandTest):

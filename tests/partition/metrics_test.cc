@@ -142,6 +142,16 @@ TEST(StepTime, counts_every_round_over_a_layer) {
   EXPECT_NEAR(as_layers.count(), as_rounds.count(), 1e-12);
 }
 
+TEST(StepTime, takes_paths_for_a_sample_of_the_tokens_that_loads_are_of) {
+  const RoutingProfile whole = testing::structured_profile({2, 8, 2, 100}, 1);
+  RoutingProfile sampled = whole;
+  for (std::uint64_t& tokens : sampled.windows[0].load_tokens.cells()) tokens *= 8;
+  const auto placement = contiguous_placement({0, 1}, 8, 0, 2, 1);
+  const Cluster cluster{.gpus = 2, .nodes = 1};
+  EXPECT_DOUBLE_EQ(step_time(sampled, *placement, cluster, {}, {}).count(),
+                   step_time(whole, *placement, cluster, {}, {}).count());
+}
+
 TEST(StepTime, of_resident_tokens_follows_them_from_layer_to_layer) {
   // Experts of GPU 1 in both layers: dispatched there once from GPU 0 if it began there, then at home.
   RoutingProfile profile;

@@ -17,6 +17,7 @@ BYTES_MAX = 1_500_000
 LOADS = ["heat", "busiest", "skew", "certificate"]
 VIEWS = ["light-1280", "dark-1280", "light-390"]
 PATHS = [*LOADS, "front", "bytes", "shares", "consistency"]
+REPLAY = ["heat", "busiest", "skew", "front", "bytes", "shares", "step-time-timeline", "imbalance-timeline"]
 DATA_ELEMENT = re.compile(r'(<script type="application/json" id="data">)(.*?)(</script>)', re.DOTALL)
 
 
@@ -40,11 +41,11 @@ class Report(CommandTest):
         moved = self.folder / "moved.html"
         self.succeed("partition", DAY, "--gpus", 8, "--nodes", 2, "--comm", "dispatch", "--work", 200000, "--from", contiguous,
                      "--max-moves", 0.1, "-o", self.folder / "next.json", "--html", moved)
-        # A replay has the same page with a timeline on it.
         replayed = self.folder / "replayed.html"
-        replayed.write_text(DATA_ELEMENT.sub(lambda found: found[1] + self.replay_of(json.loads(found[2])) + found[3], moved.read_text()))
+        self.succeed("replay", DAY, "--gpus", 8, "--nodes", 2, "--policy", "every:4", "--policy", "evenkeel", "--policy", "oracle", "--work",
+                     100000, "--html", replayed)
         self.look_at((compared, PATHS, VIEWS), (moved, PATHS, ["dark-390"]),
-                     (replayed, [*PATHS, "step-time-timeline", "imbalance-timeline"], VIEWS))
+                     (replayed, REPLAY, VIEWS))
 
         data = data_of(compared)
         self.assertEqual(data["verdict"]["word"], "better")
@@ -56,21 +57,12 @@ class Report(CommandTest):
             for loads, ratio in zip(row["gpu_load"], row["held_out"]["imbalance_by_layer"]):
                 self.assertAlmostEqual(max(loads) / 1000, ratio, delta=0.0006)
                 self.assertAlmostEqual(sum(loads) / len(loads), 1000, delta=0.6)
+        replay = data_of(replayed)
+        self.assertEqual((replay["command"], replay["verdict"]["word"], replay["after"]), ("replay", "rebalance", "evenkeel"))
+        self.assertEqual([policy["policy"] for policy in replay["timeline"]["policies"]], ["never", "every:4", "evenkeel", "oracle"])
+        self.assertEqual([epoch["window"] for epoch in replay["timeline"]["policies"][1]["epochs"]], list(range(4, 41, 4)))
         self.assertEqual(data_of(moved)["before"]["strategy"], "running")
         self.assertIn("slots that change", data_of(moved)["verdict"]["sentence"])
-
-    def replay_of(self, data):
-        windows = 24
-        data["timeline"] = {"windows": windows, "windows_per_point": 1, "policies": [
-            {"policy": policy, "imbalance": [1.1 + 0.02 * (window % gain) for window in range(windows)],
-             "step_time_seconds": [0.007 + 0.0001 * (window % gain) for window in range(windows)],
-             "totals": {"throughput": 1e6 / gain, "step_time_seconds": 0.007, "imbalance_mean": 1.1, "moves": 40 * gain,
-                        "moved_bytes": 1.76e9 * gain, "stall_seconds": 0.02 * gain},
-             "changes": 0 if policy == "never" else windows // gain,
-             "epochs": [{"window": window, "reason": f"window {window} pays", "moves": 40, "stall_seconds": 0.02}
-                        for window in range(0, windows, gain) if policy != "never"]}
-            for policy, gain in (("never", 7), ("every:6", 6), ("evenkeel", 3))]}
-        return json.dumps(data).replace("<", "\\u003c")
 
     def test_a_report_of_58_layers_and_256_experts_is_small(self):
         traces = sorted((DATA / "deepseek-v3").glob("*.json"))

@@ -57,11 +57,11 @@ export function keyFigures(model) {
 
 const throughput = (tokens) => number(tokens / 1e3, tokens < 1e5 ? 1 : 0);
 
-/** Key figures of a replay: its policy of note against never moving. */
+/** Key figures of a replay: the policy that the verdict speaks of against never moving. */
 export function policyFigures(model) {
   const {policies} = model.data.timeline;
   const never = policies.find((one) => one.policy === "never")?.totals;
-  const chosen = policies.find((one) => one.policy === "evenkeel") ?? policies.find((one) => one.policy !== "never") ?? policies[0];
+  const chosen = policies.find((one) => one.policy === model.data.after) ?? policies[0];
   const {totals} = chosen;
   const tiles = [
     tile("Throughput (k tokens/s)", totals.throughput, throughput, never?.throughput, null, true),
@@ -106,8 +106,8 @@ function scoreTable(model, caption, key) {
 }
 
 export function scores(model) {
-  const tables = [scoreTable(model, "On the fitted traffic", "in_sample")];
-  if (model.rows.some((row) => row.held_out)) tables.unshift(scoreTable(model, "On held-out traffic", "held_out"));
+  const tables = [["On held-out traffic", "held_out"], ["On the fitted traffic", "in_sample"]]
+    .filter(([, key]) => model.rows.some((row) => row[key])).map(([caption, key]) => scoreTable(model, caption, key));
   return el("section", {class: "card", "aria-labelledby": "scores-title"}, el("h2", {id: "scores-title"}, "All figures"),
     scrollable("Table: all figures", tables), model.data.timeline ? null : fold("How these figures were made", () => options(model)));
 }
