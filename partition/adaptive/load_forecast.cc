@@ -14,6 +14,8 @@ constexpr double kScoreHalfLife = 2;
 /// A window is a sudden change when it misses by twice the usual: misses of steady traffic, being means over all
 /// experts and layers, stay well within that.
 constexpr double kSuddenRatio = 2;
+/// Standard deviations by which the variance of counts may exceed what chance explains before it is taken for skew.
+constexpr double kChanceDeviations = 2;
 /// Windows before "usual" means something.
 constexpr std::size_t kUsualWindowsMin = 3;
 
@@ -42,23 +44,13 @@ double total_variation(const Grid<double>& foretold, const Grid<std::uint64_t>& 
   return layers == 0 ? 0.0 : sum / static_cast<double>(layers);
 }
 
-void remember(Grid<double>& memory, const Grid<std::uint64_t>& seen, double kept) {
-  for (std::size_t layer = 0; layer < seen.rows(); ++layer) {
-    const auto row = seen[layer];
-    // A layer without traffic keeps what is known of it.
-    if (std::ranges::all_of(row, [](std::uint64_t tokens) { return tokens == 0; })) continue;
-    for (std::size_t expert = 0; expert < row.size(); ++expert)
-      memory(layer, expert) = memory(layer, expert) * kept + static_cast<double>(row[expert]);
-  }
-}
-
 }  // namespace
 
 void LoadForecast::take(const Grid<std::uint64_t>& load_tokens) {
   if (empty()) {
-    memories_.fill(Grid<double>(load_tokens.rows(), load_tokens.cols()));
+    memories_.fill({Grid<double>(load_tokens.rows(), load_tokens.cols()), std::vector<double>(load_tokens.rows())});
   } else {
-    EVENKEEL_CHECK(load_tokens.rows() == memories_[0].rows() && load_tokens.cols() == memories_[0].cols(),
+    EVENKEEL_CHECK(load_tokens.rows() == memories_[0].tokens.rows() && load_tokens.cols() == memories_[0].tokens.cols(),
                    "windows of one model have one shape");
     score(load_tokens);
   }
@@ -70,7 +62,7 @@ void LoadForecast::take(const Grid<std::uint64_t>& load_tokens) {
 void LoadForecast::score(const Grid<std::uint64_t>& load_tokens) {
   const double kept = kept_after_a_window(kScoreHalfLife);
   std::array<double, kHalfLives.size()> missed{};
-  for (std::size_t i = 0; i < memories_.size(); ++i) missed[i] = total_variation(memories_[i], load_tokens);
+  for (std::size_t i = 0; i < memories_.size(); ++i) missed[i] = total_variation(memories_[i].tokens, load_tokens);
   drift_ = missed[best_];
   is_sudden_ = usual_windows_ >= kUsualWindowsMin && drift_ > kSuddenRatio * usual_drift_;
   for (std::size_t i = 0; i < missed.size(); ++i) missed_[i] = missed_[i] * kept + missed[i];
@@ -83,16 +75,51 @@ void LoadForecast::score(const Grid<std::uint64_t>& load_tokens) {
   usual_drift_ += weight * (drift_ - usual_drift_);
 }
 
+void LoadForecast::remember(Memory& memory, const Grid<std::uint64_t>& seen, double kept) {
+  for (std::size_t layer = 0; layer < seen.rows(); ++layer) {
+    const auto row = seen[layer];
+    const std::uint64_t layer_tokens = std::accumulate(row.begin(), row.end(), std::uint64_t{0});
+    // A layer without traffic keeps what is known of it.
+    if (layer_tokens == 0) continue;
+    for (std::size_t expert = 0; expert < row.size(); ++expert)
+      memory.tokens(layer, expert) = memory.tokens(layer, expert) * kept + static_cast<double>(row[expert]);
+    memory.variance[layer] =
+        memory.variance[layer] * kept * kept + static_cast<double>(layer_tokens) / static_cast<double>(row.size());
+  }
+}
+
+double LoadForecast::chance_share(const Memory& memory) {
+  double by_chance = 0, seen = 0, degrees = 0;
+  for (std::size_t layer = 0; layer < memory.tokens.rows(); ++layer) {
+    if (memory.variance[layer] == 0) continue;
+    const auto row = memory.tokens[layer];
+    const auto experts = static_cast<double>(row.size());
+    const double mean = std::accumulate(row.begin(), row.end(), 0.0) / experts;
+    for (const double tokens : row) seen += (tokens - mean) * (tokens - mean);
+    by_chance += memory.variance[layer] * (experts - 1);
+    degrees += experts - 1;
+  }
+  if (seen <= 0) return 1.0;
+  return std::min(1.0, by_chance * (1 + kChanceDeviations * std::sqrt(2 / degrees)) / seen);
+}
+
 Grid<std::uint64_t> LoadForecast::load_tokens(double layer_tokens) const {
-  const Grid<double>& memory = memories_[best_];
-  double busiest = 0;
-  for (std::size_t layer = 0; layer < memory.rows(); ++layer)
-    busiest = std::max(busiest, std::accumulate(memory[layer].begin(), memory[layer].end(), 0.0));
-  Grid<std::uint64_t> loads(memory.rows(), memory.cols());
+  const Memory& memory = memories_[best_];
+  const double chance = chance_share(memory);
+  std::vector<double> totals;
+  for (std::size_t layer = 0; layer < memory.tokens.rows(); ++layer)
+    totals.push_back(std::accumulate(memory.tokens[layer].begin(), memory.tokens[layer].end(), 0.0));
+  const double busiest = std::ranges::max(totals);
+  Grid<std::uint64_t> loads(memory.tokens.rows(), memory.tokens.cols());
   if (busiest <= 0) return loads;
   const double scale = layer_tokens / busiest;
-  for (std::size_t cell = 0; cell < loads.cells().size(); ++cell)
-    loads.cells()[cell] = static_cast<std::uint64_t>(std::llround(memory.cells()[cell] * scale));
+  for (std::size_t layer = 0; layer < loads.rows(); ++layer) {
+    const double mean = totals[layer] / static_cast<double>(loads.cols());
+    for (std::size_t expert = 0; expert < loads.cols(); ++expert) {
+      const double foretold = mean + (1 - chance) * (memory.tokens(layer, expert) - mean);
+      loads(layer, expert) = static_cast<std::uint64_t>(std::llround(foretold * scale));
+    }
+  }
   return loads;
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "partition/model/grid.h"
 
@@ -13,7 +14,13 @@ namespace evenkeel {
 /// How long traffic should be remembered differs from service to service: short windows are noisy and want a long
 /// memory, traffic that drifts wants a short one. So several memories are kept, each is scored on every window before
 /// it takes it in, and the one that has foretold the last windows best speaks. After a sudden change all of them begin
-/// anew. Pure; equal windows give equal forecasts. Cost: five passes over the counts a window.
+/// anew.
+///
+/// Counts differ by chance even where all experts are equally likely, and a placement that evens out chance gains
+/// nothing in the next window. So what is foretold is drawn towards the layer's mean by the share of the variance that
+/// counting alone explains (the estimator of James and Stein, with all layers together): all of it for flat traffic,
+/// next to nothing for skewed traffic. Pure; equal windows give equal forecasts. Cost: five passes over the counts a
+/// window.
 class LoadForecast {
  public:
   /// Windows after which a memory has forgotten half; the first keeps the last window alone.
@@ -35,9 +42,17 @@ class LoadForecast {
   [[nodiscard]] double half_life_windows() const { return kHalfLives[best_]; }
 
  private:
+  /// Decayed counts, and the variance that counting alone gives those of an expert, by layer.
+  struct Memory {
+    Grid<double> tokens;
+    std::vector<double> variance;
+  };
+
+  static void remember(Memory& memory, const Grid<std::uint64_t>& seen, double kept);
+  [[nodiscard]] static double chance_share(const Memory& memory);
   void score(const Grid<std::uint64_t>& load_tokens);
 
-  std::array<Grid<double>, kHalfLives.size()> memories_;
+  std::array<Memory, kHalfLives.size()> memories_;
   /// Decayed sum of each memory's misses, and of the weights.
   std::array<double, kHalfLives.size()> missed_{};
   std::size_t best_ = kHalfLives.size() - 1;

@@ -58,6 +58,19 @@ class Replay(CommandTest):
         self.assertEqual(document["verdict"], "keep", document["reason"])
         self.assertEqual((lane["moves"], lane["imbalance_mean"]), (0, 1.0))
 
+    def test_chance_alone_moves_nothing(self):
+        rng = random.Random(2)
+        ids = [expert for _ in range(8000 * 4) for expert in rng.sample(range(64), 6)]
+        trace = harness.npz(
+            self.folder / "chance.npz",
+            ids=harness.npy("<u2", "(8000, 4, 6)", struct.pack(f"<{len(ids)}H", *ids)),
+            seq_start=harness.npy("<i8", "(81,)", struct.pack("<81q", *range(0, 8001, 100))),
+            window=harness.npy("<i4", "(80,)", struct.pack("<80i", *(sequence // 8 for sequence in range(80)))))
+        document = self.replay(trace)
+        lane = self.lanes(document)["evenkeel"]
+        self.assertGreater(lane["imbalance_mean"], 1.02)
+        self.assertEqual((document["verdict"], lane["moves"]), ("keep", 0), document["reason"])
+
     def test_spare_slots_are_replayed_side_by_side(self):
         document = self.replay(DAY, "--redundant", "0,16")
         by_slots = {(lane["redundant"], lane["policy"]): lane for lane in document["policies"]}
