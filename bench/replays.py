@@ -12,7 +12,7 @@ from results_table import line, splice
 
 DAY = BUNDLED / "evenkeel-moe/day.npz"
 INTERVALS = (1, 2, 4, 8)
-FIXED = (*(f"every:{n}" for n in INTERVALS), *(f"every:{n}:lpt" for n in (1, 4)), "every:2:evenkeel")
+FIXED = (*(f"every:{n}" for n in INTERVALS), *(f"every:{n}:lpt" for n in (1, 4)), "every:8:evenkeel")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,20 +46,21 @@ void AgentShell::do_work() {
     if (!direct && !broadcast) break;
   }
   const TimePoint now = clock_now();
-  const auto [number, window] = probe_.progress();
-  const WorkerView worker{.epochs = probe_.epochs(), .number = number, .window = window};
+  // Looked at before its counts are read.
+  const bool has_ended = !probe_.is_alive() || probe_.is_finished();
+  const WorkerView worker{.epochs = probe_.epochs(), .window = probe_.windows(), .has_ended = has_ended};
   perform(state_.tick(now, worker));
-  if (state_.is_report_due(now, worker)) report(now);
+  if (state_.is_report_due(now, worker)) report(now, has_ended);
   probe_.header().term_seen.store(state_.term_seen(), std::memory_order_relaxed);
 }
 
-void AgentShell::report(TimePoint now) {
+void AgentShell::report(TimePoint now, bool is_last) {
   auto tally = probe_.read();
   // A worker that publishes without a pause is read at the next turn.
   if (!tally) return;
   // Before it is sent: a successor must not use the number again.
   probe_.header().reports.store(state_.reports() + 1, std::memory_order_relaxed);
-  perform(state_.report(now, std::move(*tally)));
+  perform(state_.report(now, std::move(*tally), is_last));
   send_paths();
 }
 

@@ -45,11 +45,16 @@ class AgentShell {
   /// To wait on.
   void add_sockets(std::vector<shell::Socket*>& sockets);
 
+  /// As AgentState::set_intervals().
+  void set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout) {
+    state_.set_intervals(report_interval, contact_timeout);
+  }
+
   [[nodiscard]] const AgentState& state() const { return state_; }
   [[nodiscard]] probe::ProbeReader& probe() { return probe_; }
   [[nodiscard]] const TrafficCounters& traffic() const { return traffic_; }
-  /// The rebalancer has taken in all that the worker has published.
-  [[nodiscard]] bool is_all_acknowledged() { return state_.acknowledged() == probe_.progress().first; }
+  /// The worker has ended, and the rebalancer has all that it counted on its disk.
+  [[nodiscard]] bool is_all_told() const { return state_.is_last_answered(); }
 
  private:
   AgentShell(AgentState state, probe::ProbeReader probe, Observer observer, shell::Socket dealer,
@@ -59,7 +64,7 @@ class AgentShell {
   /// False where no message was waiting.
   [[nodiscard]] bool take_message(shell::Socket& socket, Source source);
   void notice_gap(std::uint64_t sequence, TimePoint now);
-  void report(TimePoint now);
+  void report(TimePoint now, bool is_last);
   void send_paths();
   void perform(Actions actions);
   void load(const Load& load);

@@ -64,26 +64,32 @@ void AgentState::look_at(const WorkerView& worker) {
   }
 }
 
+void AgentState::set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout) {
+  next_report_ += report_interval - options_.report_interval;
+  options_.report_interval = report_interval;
+  options_.contact_timeout = contact_timeout;
+}
+
 bool AgentState::is_report_due(TimePoint now, const WorkerView& worker) const {
   if (fenced_ || asking_) return false;
-  if (now >= next_report_ || worker.window > reported_window_) return true;
+  if (now >= next_report_ || worker.window > reported_window_ || (worker.has_ended && !last_in_)) return true;
   const bool may_wait = worker.window > windows_decided_;
   return may_wait && now >= next_report_ - options_.report_interval + options_.window_report_interval;
 }
 
-Actions AgentState::report(TimePoint now, probe::Tally tally) {
+Actions AgentState::report(TimePoint now, probe::Tally tally, bool is_last) {
   ++counters_.reports_sent;
   next_report_ = now + options_.report_interval;
   ++reports_;
-  if (tally.number != reported_ || reported_in_ == 0) reported_in_ = reports_;
-  reported_ = tally.number;
   reported_window_ = tally.window;
+  if (is_last && !last_in_) last_in_ = reports_;
   actions_.push_back(Send{wire::Report{.incarnation = options_.incarnation,
                                        .sequence = reports_,
                                        .epoch = running_ ? running_->epoch : 0,
                                        .window = tally.window,
                                        .steps = tally.steps,
-                                       .stages = std::move(tally.stages)}});
+                                       .stages = std::move(tally.stages),
+                                       .is_last = is_last}});
   return take_actions();
 }
 
@@ -121,7 +127,7 @@ void AgentState::handle(const wire::ReportAck& ack, TimePoint now) {
   if (!accepts_term(ack.committed, "report_ack")) return;
   last_contact_ = now;
   if (ack.incarnation != options_.incarnation) return;
-  if (reported_in_ != 0 && ack.sequence >= reported_in_) acknowledged_ = reported_;
+  if (last_in_ && ack.sequence >= *last_in_) is_last_answered_ = true;
   if (ack.window_decided > windows_decided_) {
     windows_decided_ = ack.window_decided;
     actions_.push_back(Decided{windows_decided_});
@@ -202,6 +208,9 @@ void AgentState::handle(const wire::Refusal& refusal, TimePoint now) {
                                  {"reason", std::string(wire::reason_name(refusal.reason))},
                                  {"detail", refusal.detail}}});
   if (refusal.reason == wire::RefusalReason::kUnknownAgent) ask(now);
+  const bool is_for_good = refusal.reason == wire::RefusalReason::kShrinkingCounts ||
+                           refusal.reason == wire::RefusalReason::kImplausibleCounts;
+  if (last_in_ && is_for_good) is_last_answered_ = true;
   if (refusal.reason == wire::RefusalReason::kStaleIncarnation) {
     fenced_ = true;
     actions_.push_back(wire::Note{"worker_fenced", {}});

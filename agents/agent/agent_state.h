@@ -19,7 +19,7 @@ using TimePoint = std::chrono::steady_clock::time_point;
 
 struct AgentOptions {
   ModelShape shape;
-  /// Which of `world` workers this is. Range [0, world).
+  /// Which of `world` workers this is. Range [0, world); both are 0 in an observer.
   std::uint32_t rank = 0;
   std::uint32_t world = 1;
   /// Names the life of the counters; must rise each time they start again from zero.
@@ -41,9 +41,10 @@ struct AgentOptions {
 /// What the worker shows without its counts.
 struct WorkerView {
   probe::WorkerEpochs epochs;
-  /// Number of its last publication, and windows completed in it.
-  std::uint64_t number = 0;
+  /// Windows completed in its last publication.
   std::uint64_t window = 0;
+  /// It is gone, or has played everything: it publishes nothing more.
+  bool has_ended = false;
 };
 
 /// What the shell must do, in order.
@@ -108,9 +109,11 @@ class AgentState {
   [[nodiscard]] Actions on_gap(TimePoint now);
   /// To be called often: looks at what the worker has done and says HELLO when it is due.
   [[nodiscard]] Actions tick(TimePoint now, const WorkerView& worker);
+  /// From the next report and the next look on.
+  void set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout);
   /// Whether the counts are to be read now and given to report().
   [[nodiscard]] bool is_report_due(TimePoint now, const WorkerView& worker) const;
-  [[nodiscard]] Actions report(TimePoint now, probe::Tally tally);
+  [[nodiscard]] Actions report(TimePoint now, probe::Tally tally, bool is_last = false);
 
   /// The committed placement and its stamp, which the worker runs or will; none before the first snapshot.
   struct Held {
@@ -124,8 +127,8 @@ class AgentState {
   [[nodiscard]] const std::optional<probe::WorkerEpochs::Running>& running() const { return running_; }
   [[nodiscard]] std::uint64_t term_seen() const { return term_seen_; }
   [[nodiscard]] std::uint64_t reports() const { return reports_; }
-  /// Number of the last publication that the rebalancer has taken in.
-  [[nodiscard]] std::uint64_t acknowledged() const { return acknowledged_; }
+  /// The rebalancer has what the ended worker counted on its disk, or will never take it.
+  [[nodiscard]] bool is_last_answered() const { return is_last_answered_; }
   /// A newer incarnation of this worker has taken over; this one stays silent.
   [[nodiscard]] bool fenced() const { return fenced_; }
   [[nodiscard]] const AgentCounters& counters() const { return counters_; }
@@ -174,12 +177,12 @@ class AgentState {
   TimePoint next_report_;
   TimePoint last_contact_;
   std::uint64_t reports_;
-  /// The publication reported last, the first report that had it, and the windows in it.
-  std::uint64_t reported_ = 0;
-  std::uint64_t reported_in_ = 0;
+  /// Windows in the last report.
   std::uint64_t reported_window_ = 0;
-  std::uint64_t acknowledged_ = 0;
   std::uint64_t windows_decided_ = 0;
+  /// The first report of an ended worker.
+  std::optional<std::uint64_t> last_in_;
+  bool is_last_answered_ = false;
 
   Actions actions_;
   AgentCounters counters_;

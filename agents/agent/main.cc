@@ -3,21 +3,24 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "agents/agent/event_log.h"
 #include "agents/agent/sessions.h"
+#include "agents/agent/settings.h"
 #include "agents/agent/stand_in_process.h"
-#include "agents/replay/settings.h"
+#include "agents/recordings/recordings_shell.h"
 #include "agents/shell/logging.h"
 #include "agents/shell/stop_signals.h"
 #include "agents/shell/systemd_notify.h"
-#include "pipeline/config/settings_file.h"
 #include "pipeline/flags/setting.h"
 
 namespace evenkeel::agent {
@@ -29,98 +32,47 @@ using std::chrono::milliseconds;
 constexpr milliseconds kReplayLook{2};
 constexpr milliseconds kAttachedLook{100};
 constexpr milliseconds kFindInterval{1'000};
+/// What is of no worker alone.
+constexpr const char* kEverybody = "-";
 
-struct Settings {
-  replay::Settings replay;
-  std::vector<std::string> attach;
-  std::string rebalancer = "tcp://127.0.0.1:5591";
-  std::string subscribe = "tcp://127.0.0.1:5592";
-  std::uint32_t report_interval_ms = 1'000;
-  std::uint32_t contact_timeout_ms = 3'000;
-  std::optional<std::uint64_t> exit_at_epoch;
-  std::optional<std::uint32_t> exit_after_ms;
-  std::string log_json;
-  std::string curve_secret;
-  std::string server_key;
-  shell::LogSettings log;
-  std::string config;
+/// What the stand-in worker, which reads flags and environment alone, is told of the settings file.
+class HandedOn {
+ public:
+  explicit HandedOn(const std::map<std::string, std::string>& given) {
+    for (const auto& [key, text] : given) {
+      std::string name = "EVENKEEL_AGENT_" + key;
+      std::ranges::transform(name, name.begin(), [](unsigned char c) { return std::toupper(c); });
+      if (std::getenv(name.c_str()) != nullptr) continue;
+      setenv(name.c_str(), text.c_str(), 1);
+      names_.push_back(std::move(name));
+    }
+  }
+  /// Or a later look at the file would find them in the environment, which goes before it.
+  ~HandedOn() {
+    for (const std::string& name : names_) unsetenv(name.c_str());
+  }
+  HandedOn(const HandedOn&) = delete;
+  HandedOn& operator=(const HandedOn&) = delete;
+
+ private:
+  std::vector<std::string> names_;
 };
-
-void add_operating(CLI::App& app, Settings& s) {
-  add_setting(app, "--curve-secret", s.curve_secret, "Secret key of this agent, made by evenkeel-rebalancer keygen");
-  add_setting(app, "--server-key", s.server_key, "Public key of the rebalancer, or its .pub file");
-  add_setting(app, "--log-level", s.log.level, "Least that is logged: debug, info, warning or error")
-      ->capture_default_str();
-  add_setting(app, "--log-format", s.log.format, "text or json")->capture_default_str();
-  app.add_option("--config", s.config, "YAML file of these settings; flags and environment go before it")
-      ->envname(environment_name(app, "--config"));
-}
-
-/// Takes the settings file in, and hands what is given to the stand-in worker, which reads flags and environment alone.
-Status complete_settings(CLI::App& app, const Settings& s) {
-  if (s.config.empty()) return {};
-  EVENKEEL_TRY_STATUS(apply_settings_file(app, s.config));
-  for (const auto& [key, text] : given_settings(app)) {
-    std::string flag = key;
-    std::ranges::replace(flag, '_', '-');
-    setenv(environment_name(app, "--" + flag).c_str(), text.c_str(), 1);
-  }
-  return {};
-}
-
-Result<shell::Curve> read_keys(const Settings& s) {
-  if (s.curve_secret.empty()) return shell::Curve{};
-  EVENKEEL_TRY(own, shell::read_curve_secret("--curve-secret", s.curve_secret));
-  EVENKEEL_TRY(server_key, shell::read_curve_public("--server-key", s.server_key));
-  return shell::Curve{std::move(own), std::move(server_key)};
-}
-
-void add_options(CLI::App& app, Settings& s) {
-  app.set_version_flag("--version", EVENKEEL_VERSION);
-  app.add_option("--attach", s.attach, "Probes of workers to stand beside; 'all' for every worker of this machine")
-      ->delimiter(',')
-      ->envname(environment_name(app, "--attach"));
-  add_setting(app, "--rebalancer", s.rebalancer, "Where the rebalancer takes reports")->capture_default_str();
-  add_setting(app, "--subscribe", s.subscribe, "Where the rebalancer broadcasts")->capture_default_str();
-  add_setting(app, "--report-interval-ms", s.report_interval_ms, "Time between reports")
-      ->check(CLI::Range(10, 60'000))
-      ->capture_default_str();
-  add_setting(app, "--contact-timeout-ms", s.contact_timeout_ms, "Silence after which the agent says HELLO again")
-      ->check(CLI::Range(100, 600'000))
-      ->capture_default_str();
-  add_flag_value(app, "--exit-at-epoch", s.exit_at_epoch,
-                 "End with success once the worker runs this epoch, or a later one");
-  add_flag_value(app, "--exit-after-ms", s.exit_after_ms,
-                 "End after this time; a failure where --exit-at-epoch is not reached");
-  add_flag_value(app, "--log-json", s.log_json, "Append every event to this file, one JSON object a line");
-  replay::add_options(app, s.replay);
-  add_operating(app, s);
-}
-
-Status validate(Settings& s) {
-  if (s.curve_secret.empty() != s.server_key.empty()) {
-    return invalid_input(fmt::format("{} is missing; --curve-secret and --server-key go together",
-                                     s.curve_secret.empty() ? "--curve-secret" : "--server-key"));
-  }
-  EVENKEEL_TRY_STATUS(s.log.validate());
-  if (s.replay.trace.empty() == s.attach.empty()) {
-    return invalid_input("give --attach with the workers' probes (or all), or --replay with a trace");
-  }
-  if (!s.replay.trace.empty()) return replay::complete(s.replay);
-  if (s.attach == std::vector<std::string>{"all"}) return {};
-  for (const std::string& name : s.attach) EVENKEEL_TRY_STATUS(probe::validate_segment_name("--attach", name));
-  return {};
-}
 
 /// The program's loop: which workers there are, and when it is over.
 class Program {
  public:
-  Program(const Settings& settings, const shell::Curve& curve, Sessions::Observer observer)
-      : settings_(settings),
+  using Reread = std::function<Result<Settings>()>;
+
+  Program(Settings settings, const shell::Curve& curve, shell::Log& log, Sessions::Observer observer, Reread reread)
+      : settings_(std::move(settings)),
+        curve_(curve),
+        log_(log),
+        observer_(observer),
+        reread_(std::move(reread)),
         sessions_(context_,
-                  {.endpoints = {settings.rebalancer, settings.subscribe, curve},
-                   .report_interval = milliseconds(settings.report_interval_ms),
-                   .contact_timeout = milliseconds(settings.contact_timeout_ms)},
+                  {.endpoints = {settings_.rebalancer, settings_.subscribe, curve},
+                   .report_interval = milliseconds(settings_.report_interval_ms),
+                   .contact_timeout = milliseconds(settings_.contact_timeout_ms)},
                   std::move(observer)) {}
 
   Result<int> attached(shell::StopSignals& signals) {
@@ -136,6 +88,7 @@ class Program {
         found = now;
       }
       sessions_.do_work(kAttachedLook);
+      if (signals.take_reload()) reload();
       code = signals.exit_code();
       if (!code) code = outcome();
     }
@@ -143,16 +96,44 @@ class Program {
     return *code;
   }
 
+  Result<int> beside_recordings(shell::StopSignals& signals) {
+    EVENKEEL_TRY(reading, read_recording_options(settings_));
+    const std::string worker = settings_.replay.name;
+    EVENKEEL_TRY(opened, RecordingsShell::open(context_,
+                                               {.folder = settings_.recordings,
+                                                .state = settings_.recordings_state,
+                                                .reading = std::move(reading),
+                                                .worker = worker,
+                                                .model = settings_.replay.model,
+                                                .endpoints = {settings_.rebalancer, settings_.subscribe, curve_},
+                                                .report_interval = milliseconds(settings_.report_interval_ms),
+                                                .contact_timeout = milliseconds(settings_.contact_timeout_ms)},
+                                               [this, worker](const wire::Note& note) { observer_(worker, note); }));
+    recordings_.emplace(std::move(opened));
+    std::optional<int> code;
+    while (!code) {
+      EVENKEEL_TRY_STATUS(recordings_->do_work(kAttachedLook));
+      if (signals.take_reload()) reload();
+      code = signals.exit_code();
+      if (!code) code = outcome();
+    }
+    recordings_->stop();
+    return *code;
+  }
+
   Result<int> beside_replay(shell::StopSignals& signals, char** arguments) {
+    std::optional<HandedOn> handed_on(settings_.given);
     EVENKEEL_TRY(worker, StandInProcess::start(settings_.replay.probe, arguments));
+    handed_on.reset();
     EVENKEEL_TRY_STATUS(sessions_.add(settings_.replay.probe));
     AgentShell& shell = sessions_.all().front();
     std::optional<int> code;
     while (!code) {
       sessions_.do_work(kReplayLook);
+      if (signals.take_reload()) reload();
       code = signals.exit_code();
       if (!code) code = outcome();
-      if (!code && shell.probe().is_finished() && shell.is_all_acknowledged()) code = settings_.exit_at_epoch ? 1 : 0;
+      if (!code && shell.is_all_told()) code = settings_.exit_at_epoch ? 1 : 0;
       if (!code && !shell.probe().is_alive()) return failure("--replay: the stand-in worker has ended too early");
     }
     print_outcome(shell);
@@ -162,6 +143,21 @@ class Program {
   }
 
  private:
+  void reload() {
+    auto wanted = reread_();
+    const Status valid = wanted ? validate(*wanted) : Status(tl::unexpected(wanted.error()));
+    if (!valid) return observer_(kEverybody, {"reload_failed", {{"reason", valid.error().message}}});
+    for (const std::string& key : changes_needing_restart(settings_, *wanted)) {
+      observer_(kEverybody, {"setting_needs_restart", {{"setting", key}}});
+    }
+    log_.set_level(wanted->log.level);
+    const milliseconds report_interval(wanted->report_interval_ms);
+    const milliseconds contact_timeout(wanted->contact_timeout_ms);
+    sessions_.set_intervals(report_interval, contact_timeout);
+    if (recordings_) recordings_->set_intervals(report_interval, contact_timeout);
+    observer_(kEverybody, {"settings_reloaded", {}});
+  }
+
   /// Exit code of the program once it is time to end, else none.
   std::optional<int> outcome() {
     const auto elapsed = std::chrono::steady_clock::now() - started_;
@@ -187,13 +183,37 @@ class Program {
     std::fflush(stdout);
   }
 
-  const Settings& settings_;
+  Settings settings_;
+  shell::Curve curve_;
+  shell::Log& log_;
+  Sessions::Observer observer_;
+  Reread reread_;
   shell::SocketContext context_;
   Sessions sessions_;
+  std::optional<RecordingsShell> recordings_;
   TimePoint started_ = std::chrono::steady_clock::now();
 };
 
-Result<int> run(Settings& s, shell::StopSignals& signals, char** arguments) {
+/// The command line with everything that can be said on it.
+struct CommandLine {
+  CLI::App app{"Reports workers' expert counts and carries out migrations.", "evenkeel-agent"};
+  Settings settings;
+
+  CommandLine() { add_options(app, settings); }
+};
+
+Result<Settings> read_settings(int argc, char** argv) {
+  CommandLine line;
+  try {
+    line.app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return invalid_input(error.what());
+  }
+  EVENKEEL_TRY_STATUS(complete_settings(line.app, line.settings));
+  return line.settings;
+}
+
+Result<int> run(Settings& s, shell::StopSignals& signals, int argc, char** argv) {
   EVENKEEL_TRY_STATUS(validate(s));
   std::optional<EventLog> event_log;
   if (!s.log_json.empty()) {
@@ -207,18 +227,19 @@ Result<int> run(Settings& s, shell::StopSignals& signals, char** arguments) {
     note.fields.insert(note.fields.begin(), {"worker", worker});
     log.write(note);
   };
-  Program program(s, curve, observe);
+  Program program(s, curve, log, observe, [argc, argv] { return read_settings(argc, argv); });
   shell::notify_service_manager("READY=1");
-  auto code = s.attach.empty() ? program.beside_replay(signals, arguments) : program.attached(signals);
+  auto code = !s.recordings.empty() ? program.beside_recordings(signals)
+              : s.attach.empty()    ? program.beside_replay(signals, argv)
+                                    : program.attached(signals);
   if (log.suppressed() > 0) log.write({"log_lines_suppressed", {{"count", log.suppressed()}}});
   return code;
 }
 
 int run_program(int argc, char** argv) {
   shell::StopSignals signals;
-  Settings settings;
-  CLI::App app("Reports workers' expert counts and carries out migrations.", "evenkeel-agent");
-  add_options(app, settings);
+  CommandLine line;
+  CLI::App& app = line.app;
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -226,8 +247,9 @@ int run_program(int argc, char** argv) {
     fmt::print(stderr, "evenkeel-agent: {}\n", usage_message(app, error, argc, argv));
     return 2;
   }
-  const Status completed = complete_settings(app, settings);
-  const auto code = completed ? run(settings, signals, argv) : Result<int>(tl::unexpected(completed.error()));
+  const Status completed = complete_settings(app, line.settings);
+  const auto code =
+      completed ? run(line.settings, signals, argc, argv) : Result<int>(tl::unexpected(completed.error()));
   if (code) return *code;
   fmt::print(stderr, "evenkeel-agent: {}\n", code.error().message);
   return exit_code(code.error().code);

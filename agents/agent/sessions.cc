@@ -23,6 +23,12 @@ wire::Note end_note(AgentShell& shell) {
            {"path_batches_lost", shell.probe().batches_lost()}}};
 }
 
+/// Whether a worker that lives has made a segment of the same name.
+bool has_successor(const probe::ProbeReader& ended) {
+  const auto probe = probe::ProbeReader::attach(ended.name());
+  return probe && probe->incarnation() != ended.incarnation();
+}
+
 }  // namespace
 
 Status Sessions::add(const std::string& name) {
@@ -80,14 +86,21 @@ void Sessions::end_of_dead_workers() {
     if (shell.probe().is_alive()) return false;
     const auto [since, is_new] = dead_since_.try_emplace(name, now);
     if (is_new) observer_(shell.probe().worker(), {"worker_lost", {{"incarnation", shell.probe().incarnation()}}});
-    const bool is_all_told = shell.is_all_acknowledged();
-    if (!is_all_told && now - since->second < kLastReportWait) return false;
+    const bool is_all_told = shell.is_all_told();
+    const bool may_wait = now - since->second < kLastReportWait || !has_successor(shell.probe());
+    if (!is_all_told && !shell.state().fenced() && may_wait) return false;
     observer_(shell.probe().worker(), end_note(shell));
     if (is_all_told) shell.probe().remove_if_dead();
     done_[name] = shell.probe().incarnation();
     dead_since_.erase(since);
     return true;
   });
+}
+
+void Sessions::set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout) {
+  options_.report_interval = report_interval;
+  options_.contact_timeout = contact_timeout;
+  for (AgentShell& shell : shells_) shell.set_intervals(report_interval, contact_timeout);
 }
 
 void Sessions::stop() {

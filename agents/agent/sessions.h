@@ -37,8 +37,11 @@ class Sessions {
   void find(const std::vector<std::string>& names);
   /// Waits at most `timeout` for a message, then lets every session work.
   void do_work(std::chrono::milliseconds timeout);
-  /// Ends the sessions of workers that are gone, once what they counted is acknowledged or three seconds are over.
+  /// Ends the sessions of workers that are gone, once the rebalancer has what they counted on its disk; or after three
+  /// seconds, where a worker that lives has taken the name.
   void end_of_dead_workers();
+  /// Of all sessions, those to come too.
+  void set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout);
   /// Writes a last note of each session.
   void stop();
 

@@ -60,11 +60,10 @@ ModelShape ProbeReader::shape() const {
           .hidden_layers = std::nullopt};
 }
 
-std::pair<std::uint64_t, std::uint64_t> ProbeReader::progress() {
+std::uint64_t ProbeReader::windows() {
   std::array<std::uint64_t, kCountsFrom> words{};
-  const std::uint64_t number = counts_.published();
   static_cast<void>(counts_.read(words));
-  return {number, words[kWindow]};
+  return words[kWindow];
 }
 
 std::optional<Tally> ProbeReader::read() {

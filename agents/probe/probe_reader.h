@@ -67,8 +67,8 @@ class ProbeReader {
   /// A replay has played everything.
   [[nodiscard]] bool is_finished() const { return header_->finished.load(std::memory_order_acquire) != 0; }
 
-  /// Number of the last publication, and the windows completed in it. Cost: five loads.
-  [[nodiscard]] std::pair<std::uint64_t, std::uint64_t> progress();
+  /// Windows completed in the last publication. Cost: five loads.
+  [[nodiscard]] std::uint64_t windows();
   /// None where the worker publishes quicker than it can be read: try again.
   [[nodiscard]] std::optional<Tally> read();
   [[nodiscard]] WorkerEpochs epochs() const;

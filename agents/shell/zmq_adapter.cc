@@ -15,6 +15,9 @@ namespace {
 // Messages a peer's queue holds. Counts are cumulative and commands are repeated, so a full queue costs freshness only;
 // 16 frames of at most 2 MiB bound what one peer can make us hold.
 constexpr int kQueueMessages = 16;
+// Bytes that the kernel takes in before ZeroMQ does. Left to itself it grows to 6 MB (tcp_rmem), all of which ZeroMQ
+// still reads of a connection that was ended.
+constexpr int kReceiveBytes = 64 * 1024;
 // Long enough for a last acknowledgement on one machine or rack; a dead peer must not hold up the end of a program.
 constexpr int kLingerMs = 1'000;
 // Half-open connections are dropped; the default is 30 s.
@@ -37,6 +40,7 @@ void set_limits(zmq::socket_t& socket) {
   socket.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(wire::kFrameBytesMax));
   socket.set(zmq::sockopt::sndhwm, kQueueMessages);
   socket.set(zmq::sockopt::rcvhwm, kQueueMessages);
+  socket.set(zmq::sockopt::rcvbuf, kReceiveBytes);
   socket.set(zmq::sockopt::linger, kLingerMs);
   socket.set(zmq::sockopt::handshake_ivl, kHandshakeMs);
   socket.set(zmq::sockopt::tcp_keepalive, 1);

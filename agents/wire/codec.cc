@@ -127,6 +127,7 @@ struct FieldPacker {
     pack_field(out, "epoch", m.epoch);
     pack_field(out, "window", m.window);
     pack_field(out, "steps", m.steps);
+    pack_field(out, "last", std::uint64_t{m.is_last});
     pack_stages(out, "stages", m.stages);
   }
   void operator()(const ReportAck& m) const {
@@ -180,7 +181,7 @@ struct FieldPacker {
 };
 
 /// Fields of each message, "type" and "version" included, in the order of Message's alternatives.
-constexpr std::array<std::uint32_t, std::variant_size_v<Message>> kFieldsOf{10, 5, 8, 7, 9, 9, 5, 5, 7, 4, 5, 7};
+constexpr std::array<std::uint32_t, std::variant_size_v<Message>> kFieldsOf{10, 5, 9, 7, 9, 9, 5, 5, 7, 4, 5, 7};
 
 Stamp read_stamp(FieldReader& in) {
   return {.term = in.number("term", kNumberMax), .epoch = in.number("epoch", kNumberMax)};
@@ -303,7 +304,7 @@ Message read_hello(FieldReader& in) {
           .experts = in.number("experts", kExpertsMax),
           .term_seen = in.number("term", kNumberMax),
           .epoch_applied = in.optional_number("epoch", kNumberMax)};
-  if (m.rank >= m.world) in.fail("field rank is not below world");
+  if (m.rank >= m.world && !(m.is_observer() && m.rank == 0)) in.fail("field rank is not below world");
   if (std::adjacent_find(m.layer_ids.begin(), m.layer_ids.end(), std::greater_equal<>()) != m.layer_ids.end()) {
     in.fail("field layer_ids is not strictly ascending");
   }
@@ -317,7 +318,8 @@ Message read_report(FieldReader& in) {
                 .epoch = in.number("epoch", kNumberMax),
                 .window = in.number("window", kNumberMax),
                 .steps = in.number("steps", kNumberMax),
-                .stages = read_stages(in)};
+                .stages = read_stages(in),
+                .is_last = in.number("last", 1) != 0};
 }
 
 Message read_report_ack(FieldReader& in) {

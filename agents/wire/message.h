@@ -32,12 +32,15 @@ struct Hello {
   /// As model_hash() of the shape below: two shapes under one name are refused.
   std::uint64_t model_hash = 0;
   std::uint32_t rank = 0;
+  /// Ranks of the group; 0 in an observer, which has no rank: it counts, holds no placement, and nobody waits for it.
   std::uint32_t world = 1;
   std::vector<int> layer_ids;
   std::size_t experts = 0;
   std::uint64_t term_seen = 0;
   /// Absent in an agent that holds no placement yet.
   std::optional<std::uint64_t> epoch_applied;
+
+  [[nodiscard]] bool is_observer() const { return world == 0; }
   bool operator==(const Hello&) const = default;
 };
 
@@ -71,6 +74,8 @@ struct Report {
   std::uint64_t steps = 0;
   /// One to three, each stage at most once, all tables of one shape.
   std::vector<StageCounts> stages;
+  /// The worker has ended: nothing will be counted beyond this. Acknowledged once it is on the rebalancer's disk.
+  bool is_last = false;
   bool operator==(const Report&) const = default;
 };
 

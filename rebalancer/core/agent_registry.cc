@@ -21,6 +21,21 @@ constexpr std::chrono::seconds kReportJitter{5};
 
 std::size_t index_of(wire::Stage stage) { return static_cast<std::size_t>(stage); }
 
+/// A few milliseconds of writing.
+constexpr std::size_t kKeptAtOnce = 8;
+/// Workers that are remembered beyond one a rank.
+constexpr std::size_t kPastMax = 64;
+/// One a machine that records.
+constexpr std::size_t kObserversMax = 1'024;
+
+void add(wire::StageCounts& sum, const wire::StageCounts& more) {
+  if (sum.count_tokens.empty())
+    sum.count_tokens = Grid<std::uint64_t>(more.count_tokens.rows(), more.count_tokens.cols());
+  sum.tokens += more.tokens;
+  for (std::size_t cell = 0; cell < more.count_tokens.cells().size(); ++cell)
+    sum.count_tokens.cells()[cell] += more.count_tokens.cells()[cell];
+}
+
 /// 0 where a rank is vacant or nobody is trusted.
 template <class Field>
 std::uint64_t least_of_trusted(const std::map<std::string, Agent>& agents, std::uint32_t world, Field field) {
@@ -34,28 +49,69 @@ std::uint64_t least_of_trusted(const std::map<std::string, Agent>& agents, std::
 
 }  // namespace
 
-std::optional<wire::Refusal> AgentRegistry::join(const std::string& peer, const std::string& worker,
-                                                 const wire::Hello& hello, TimePoint now,
-                                                 std::chrono::milliseconds lease) {
+AgentRegistry::AgentRegistry(std::uint32_t world, CountLimits limits, bool has_history,
+                             std::span<const TotalRecord> totals)
+    : world_(world), limits_(limits), has_history_(has_history) {
+  for (const TotalRecord& total : totals) {
+    Counted counted{.incarnation = total.incarnation, .report_sequence = total.sequence, .tokens = 0, .counts = {}};
+    for (const wire::StageCounts& stage : total.stages) {
+      add(total_, stage);
+      counted.tokens += stage.tokens;
+      counted.counts[index_of(stage.stage)] = stage;
+    }
+    if (total.worker.empty()) {
+      ended_ = total.stages.front();
+    } else {
+      past_[total.worker] = std::move(counted);
+    }
+  }
+}
+
+std::optional<wire::Refusal> AgentRegistry::reason_to_refuse(const std::string& worker, const wire::Hello& hello,
+                                                             TimePoint now, std::chrono::milliseconds lease) {
   using enum wire::RefusalReason;
   if (worker == wire::kRebalancerName) return refusal(kConflict, "the name rebalancer is taken; give --name another");
+  if (is_superseded(worker, hello.incarnation)) {
+    return refusal(kStaleIncarnation, "a newer incarnation of this worker has replaced it");
+  }
+  const auto& others = hello.is_observer() ? agents_ : observers_;
+  if (others.contains(worker)) {
+    return refusal(kConflict, fmt::format("{} is a worker's and an observer's name; give --name another", worker));
+  }
+  if (hello.is_observer()) {
+    if (observers_.size() < kObserversMax || observers_.contains(worker)) return std::nullopt;
+    return refusal(kConflict, fmt::format("there are {} observers already", observers_.size()));
+  }
   if (hello.world != world_) {
     return refusal(kShapeMismatch, fmt::format("world is {}; --agents of the rebalancer is {}", hello.world, world_));
   }
   const auto holder =
       std::find_if(agents_.begin(), agents_.end(), [&](const auto& entry) { return entry.second.rank == hello.rank; });
-  if (holder != agents_.end() && holder->first != worker) {
-    if (now - holder->second.heard_at <= lease) {
-      return refusal(kConflict, fmt::format("rank {} is worker {}", hello.rank, holder->first));
-    }
-    agents_.erase(holder);
+  if (holder == agents_.end() || holder->first == worker) return std::nullopt;
+  if (now - holder->second.heard_at <= lease) {
+    return refusal(kConflict, fmt::format("rank {} is worker {}", hello.rank, holder->first));
   }
-  const auto [entry, is_new] = agents_.try_emplace(worker);
+  record(holder->first, holder->second);
+  past_[holder->first] = holder->second;
+  agents_.erase(holder);
+  forget_oldest_past();
+  return std::nullopt;
+}
+
+std::optional<wire::Refusal> AgentRegistry::join(const std::string& peer, const std::string& worker,
+                                                 const wire::Hello& hello, TimePoint now,
+                                                 std::chrono::milliseconds lease) {
+  if (auto why = reason_to_refuse(worker, hello, now, lease)) return why;
+  if (total_.count_tokens.empty()) total_.count_tokens = Grid<std::uint64_t>(hello.layer_ids.size(), hello.experts);
+  const auto [entry, is_new] = (hello.is_observer() ? observers_ : agents_).try_emplace(worker);
   Agent& agent = entry->second;
-  if (!is_new && hello.incarnation < agent.incarnation) {
-    return refusal(kStaleIncarnation, fmt::format("incarnation {} has replaced it", agent.incarnation));
+  if (is_new) {
+    static_cast<Counted&>(agent) = take_past(worker);
+    agent.kept_sequence = agent.report_sequence;
+    agent.has_history = has_history_;
   }
-  if (is_new || hello.incarnation > agent.incarnation) {
+  if (hello.incarnation > agent.incarnation) {
+    if (agent.report_sequence > 0) end_incarnation(worker, agent, hello.incarnation);
     // Windows and steps of the group go on; what the older incarnation counted in an open window stays counted.
     Agent anew;
     anew.incarnation = hello.incarnation;
@@ -64,30 +120,92 @@ std::optional<wire::Refusal> AgentRegistry::join(const std::string& peer, const 
     anew.open_windows = std::move(agent.open_windows);
     agent = std::move(anew);
   }
-  if (load_tokens_.empty()) load_tokens_ = Grid<std::uint64_t>(hello.layer_ids.size(), hello.experts);
   agent.peer = peer;
   agent.rank = hello.rank;
   agent.heard_at = now;
   return std::nullopt;
 }
 
+const Agent* AgentRegistry::find(const std::string& worker) const {
+  if (const auto agent = agents_.find(worker); agent != agents_.end()) return &agent->second;
+  const auto observer = observers_.find(worker);
+  return observer == observers_.end() ? nullptr : &observer->second;
+}
+
 Agent* AgentRegistry::find(const std::string& peer, const std::string& worker, std::uint64_t incarnation) {
-  const auto entry = agents_.find(worker);
-  if (entry == agents_.end() || entry->second.peer != peer || entry->second.incarnation != incarnation) return nullptr;
-  return &entry->second;
+  auto* const agent = const_cast<Agent*>(find(worker));
+  return agent && agent->peer == peer && agent->incarnation == incarnation ? agent : nullptr;
+}
+
+bool AgentRegistry::has(const std::string& peer, const std::string& worker) const {
+  const Agent* const agent = find(worker);
+  return agent && agent->peer == peer;
 }
 
 bool AgentRegistry::is_superseded(const std::string& worker, std::uint64_t incarnation) const {
-  const auto entry = agents_.find(worker);
-  return entry != agents_.end() && incarnation < entry->second.incarnation;
+  if (const Agent* const agent = find(worker)) return incarnation < agent->incarnation;
+  const auto past = past_.find(worker);
+  return past != past_.end() && incarnation < past->second.incarnation;
 }
+
+Counted AgentRegistry::take_past(const std::string& worker) {
+  const auto past = past_.extract(worker);
+  return past ? past.mapped() : Counted{};
+}
+
+void AgentRegistry::end_incarnation(const std::string& worker, const Counted& counted, std::uint64_t incarnation) {
+  for (const auto& stage : counted.counts) {
+    if (stage) add(ended_, *stage);
+  }
+  records_.push_back({.model = "", .worker = "", .incarnation = 0, .sequence = 0, .stages = {ended_}});
+  records_.push_back({.model = "", .worker = worker, .incarnation = incarnation, .sequence = 0, .stages = {}});
+}
+
+void AgentRegistry::record(const std::string& worker, const Counted& counted) {
+  TotalRecord record{.model = "",
+                     .worker = worker,
+                     .incarnation = counted.incarnation,
+                     .sequence = counted.report_sequence,
+                     .stages = {}};
+  for (const auto& stage : counted.counts) {
+    if (stage) record.stages.push_back(*stage);
+  }
+  records_.push_back(std::move(record));
+}
+
+void AgentRegistry::keep(const std::string& worker, Agent& agent) {
+  record(worker, agent);
+  agent.kept_sequence = agent.report_sequence;
+}
+
+void AgentRegistry::keep_silent(TimePoint now, std::chrono::milliseconds lease) {
+  std::size_t left = kKeptAtOnce;
+  for (auto* const workers : {&agents_, &observers_}) {
+    for (auto& [worker, agent] : *workers) {
+      if (now - agent.heard_at <= lease || agent.kept_sequence == agent.report_sequence) continue;
+      keep(worker, agent);
+      if (--left == 0) return;
+    }
+  }
+}
+
+void AgentRegistry::forget_oldest_past() {
+  if (past_.size() <= world_ + kPastMax) return;
+  const auto oldest = std::ranges::min_element(
+      past_, {}, [](const std::pair<const std::string, Counted>& entry) { return entry.second.incarnation; });
+  end_incarnation(oldest->first, oldest->second, 0);
+  past_.erase(oldest);
+}
+
+std::vector<TotalRecord> AgentRegistry::take_records() { return std::exchange(records_, {}); }
 
 Intake AgentRegistry::judge(const Agent& agent, const wire::Report& report, TimePoint now) const {
   if (report.sequence <= agent.report_sequence) return Intake::kStale;
   std::array<bool, 3> is_there{};
   for (const wire::StageCounts& stage : report.stages) {
     const auto& counted = stage.count_tokens;
-    if (counted.rows() != load_tokens_.rows() || counted.cols() != load_tokens_.cols()) return Intake::kWrongShape;
+    if (counted.rows() != total_.count_tokens.rows() || counted.cols() != total_.count_tokens.cols())
+      return Intake::kWrongShape;
     is_there[index_of(stage.stage)] = true;
     const auto& before = agent.counts[index_of(stage.stage)];
     if (!before) continue;
@@ -128,15 +246,15 @@ Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64
   std::uint64_t tokens = 0;
   for (const wire::StageCounts& stage : report.stages) {
     auto& before = agent.counts[index_of(stage.stage)];
-    if (!before) before = {stage.stage, 0, Grid<std::uint64_t>(load_tokens_.rows(), load_tokens_.cols())};
+    if (!before) before = {stage.stage, 0, Grid<std::uint64_t>(total_.count_tokens.rows(), total_.count_tokens.cols())};
     const auto from = before->count_tokens.cells();
     const auto to = stage.count_tokens.cells();
-    for (std::size_t cell = 0; cell < to.size(); ++cell) load_tokens_.cells()[cell] += to[cell] - from[cell];
+    for (std::size_t cell = 0; cell < to.size(); ++cell) total_.count_tokens.cells()[cell] += to[cell] - from[cell];
     if (!is_history) agent.open_windows.add(window, *before, stage);
     tokens += stage.tokens;
     before = stage;
   }
-  tokens_ += tokens - agent.tokens;
+  total_.tokens += tokens - agent.tokens;
   agent.tokens = tokens;
   if (!is_history) agent.steps += report.steps - agent.steps_of_incarnation;
   agent.steps_of_incarnation = report.steps;
@@ -164,9 +282,11 @@ bool AgentRegistry::has_reports() const {
 
 std::vector<StageLoad> AgentRegistry::close(std::uint64_t window) {
   std::vector<std::vector<StageLoad>> workers;
-  for (auto& [worker, agent] : agents_) {
-    auto counted = agent.open_windows.take_until(window);
-    if (!agent.is_distrusted) workers.push_back(std::move(counted));
+  for (auto* const counting : {&agents_, &observers_}) {
+    for (auto& [worker, agent] : *counting) {
+      auto counted = agent.open_windows.take_until(window);
+      if (!agent.is_distrusted) workers.push_back(std::move(counted));
+    }
   }
   return sum_of_workers(workers);
 }

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "agents/wire/message.h"
 #include "partition/adaptive/stage_load.h"
 #include "partition/model/grid.h"
+#include "rebalancer/core/journal_record.h"
 #include "rebalancer/core/window_counts.h"
 
 namespace evenkeel::rebalancer {
@@ -25,23 +27,29 @@ struct CountLimits {
   std::uint64_t tokens_per_step_max = std::uint64_t{1} << 20;
 };
 
-/// What the rebalancer knows of one worker.
-struct Agent {
-  /// Where to answer: the routing id of its connection. Never an identity.
-  std::string peer;
+/// Newest counts of a worker's newest incarnation.
+struct Counted {
   std::uint64_t incarnation = 0;
-  std::uint32_t rank = 0;
-  TimePoint heard_at;
   /// Newest report of this incarnation; 0 before the first.
   std::uint64_t report_sequence = 0;
-  TimePoint reported_at;
   /// Of all stages.
   std::uint64_t tokens = 0;
+  /// By wire::Stage.
+  std::array<std::optional<wire::StageCounts>, 3> counts;
+};
+
+/// What the rebalancer knows of one worker.
+struct Agent : Counted {
+  /// Where to answer: the routing id of its connection. Never an identity.
+  std::string peer;
+  std::uint32_t rank = 0;
+  TimePoint heard_at;
+  TimePoint reported_at;
+  /// The report that the journal was told of last.
+  std::uint64_t kept_sequence = 0;
   /// Since this process knows it, over all incarnations; and of this one.
   std::uint64_t steps = 0;
   std::uint64_t steps_of_incarnation = 0;
-  /// Newest counts of this incarnation, by wire::Stage.
-  std::array<std::optional<wire::StageCounts>, 3> counts;
   /// What it counted before this process began to look belongs to no window.
   bool has_history = false;
   WindowCounts open_windows;
@@ -62,12 +70,12 @@ struct Agent {
 enum class Intake { kAccepted, kStale, kShrinking, kImplausible, kWrongShape };
 
 /// The agents of one EP group, the exact sum of what they counted, and what of it belongs to which window. Pure. One
-/// place a rank, so at most `world` agents. Not thread-safe.
+/// place a rank, so at most `world` agents; and observers, which count and for which nobody waits. Not thread-safe.
 class AgentRegistry {
  public:
   /// `has_history`: agents may have counted for long before this process began, after a restart of it.
-  AgentRegistry(std::uint32_t world, CountLimits limits, bool has_history)
-      : world_(world), limits_(limits), has_history_(has_history) {}
+  /// `totals`: what the journal was told of their counts, all tables of one shape.
+  AgentRegistry(std::uint32_t world, CountLimits limits, bool has_history, std::span<const TotalRecord> totals = {});
 
   /// Takes a HELLO: a new worker, a new connection of a known one, or a new incarnation, which replaces the older.
   /// A rank whose holder has been silent for `lease` may pass to another worker. Returns why not, if not.
@@ -75,14 +83,24 @@ class AgentRegistry {
                                                   const wire::Hello& hello, TimePoint now,
                                                   std::chrono::milliseconds lease);
 
-  /// The agent that says `worker` over `peer` under this incarnation, or null.
+  /// The agent or observer that says `worker` over `peer` under this incarnation, or null.
   [[nodiscard]] Agent* find(const std::string& peer, const std::string& worker, std::uint64_t incarnation);
+  /// Whether `worker` is one of them, and speaks over `peer`.
+  [[nodiscard]] bool has(const std::string& peer, const std::string& worker) const;
   [[nodiscard]] bool is_superseded(const std::string& worker, std::uint64_t incarnation) const;
 
   /// Adds what a report counts beyond the last one. Nothing is ever counted twice. A report that counts less than an
   /// earlier one, or more than there can be, changes nothing and makes the agent distrusted. What is new belongs to the
   /// window the agent was in, or to `first_open` where that is closed.
   [[nodiscard]] Intake take(Agent& agent, const wire::Report& report, std::uint64_t first_open, TimePoint now);
+
+  /// Has what this agent has counted kept: it was its last report.
+  void keep(const std::string& worker, Agent& agent);
+  /// Has what silent agents have counted kept, a few at a time: they may never come back.
+  void keep_silent(TimePoint now, std::chrono::milliseconds lease);
+  /// What has to be in the journal, and is not yet, in the order to write it: counts of workers that have ended, been
+  /// replaced or fallen silent. All others tell theirs again.
+  [[nodiscard]] std::vector<TotalRecord> take_records();
 
   /// Windows that every rank has completed, distrusted ones left aside; 0 while a rank is vacant.
   [[nodiscard]] std::uint64_t windows_complete() const;
@@ -101,21 +119,38 @@ class AgentRegistry {
   /// By worker name; ordered, so that actions have one order.
   [[nodiscard]] std::map<std::string, Agent>& agents() { return agents_; }
   [[nodiscard]] const std::map<std::string, Agent>& agents() const { return agents_; }
+  [[nodiscard]] const std::map<std::string, Agent>& observers() const { return observers_; }
   [[nodiscard]] std::uint32_t world() const { return world_; }
-  /// Everything reported to this process, over all agents and incarnations [layers, experts].
-  [[nodiscard]] const Grid<std::uint64_t>& load_tokens() const { return load_tokens_; }
-  [[nodiscard]] std::uint64_t tokens() const { return tokens_; }
+  /// Everything reported, over all agents and incarnations [layers, experts].
+  [[nodiscard]] const Grid<std::uint64_t>& load_tokens() const { return total_.count_tokens; }
+  [[nodiscard]] std::uint64_t tokens() const { return total_.tokens; }
 
  private:
   [[nodiscard]] Intake judge(const Agent& agent, const wire::Report& report, TimePoint now) const;
   [[nodiscard]] bool is_plausible(const Agent& agent, const wire::Report& report, TimePoint now) const;
 
+  /// Why a HELLO cannot have the place it asks for; makes room where the holder of its rank has been silent.
+  [[nodiscard]] std::optional<wire::Refusal> reason_to_refuse(const std::string& worker, const wire::Hello& hello,
+                                                              TimePoint now, std::chrono::milliseconds lease);
+  [[nodiscard]] const Agent* find(const std::string& worker) const;
+  /// The past of a worker that is not among the agents, which ends with that.
+  [[nodiscard]] Counted take_past(const std::string& worker);
+  /// What it counted joins ended_; of the worker, `incarnation` alone is kept, 0 to forget it.
+  void end_incarnation(const std::string& worker, const Counted& counted, std::uint64_t incarnation);
+  void record(const std::string& worker, const Counted& counted);
+  void forget_oldest_past();
+
   std::uint32_t world_;
   CountLimits limits_;
   bool has_history_;
   std::map<std::string, Agent> agents_;
-  Grid<std::uint64_t> load_tokens_;
-  std::uint64_t tokens_ = 0;
+  std::map<std::string, Agent> observers_;
+  /// Workers that are not there now: of the journal, or whose rank has passed to another.
+  std::map<std::string, Counted> past_;
+  /// All stages in one; and of that, what incarnations that have ended counted.
+  wire::StageCounts total_;
+  wire::StageCounts ended_;
+  std::vector<TotalRecord> records_;
 };
 
 }  // namespace evenkeel::rebalancer

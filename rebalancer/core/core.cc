@@ -26,6 +26,23 @@ Status validate_running(const CoreOptions& options, const Placement& running) {
       running.gpus(), running.nodes(), running.redundant(), cluster.gpus, cluster.nodes, options.redundant));
 }
 
+Status validate_totals(const GroupRecovery& recovery) {
+  for (const TotalRecord& total : recovery.totals) {
+    for (const wire::StageCounts& stage : total.stages) {
+      const auto& counts = stage.count_tokens;
+      if (recovery.running && counts.rows() == recovery.running->placement.layers() &&
+          counts.cols() == recovery.running->placement.experts()) {
+        continue;
+      }
+      return invalid_input(
+          fmt::format("journal: the totals of '{}' have {} layers of {} experts, other than the map of "
+                      "{}; restore the file from a copy",
+                      total.worker, counts.rows(), counts.cols(), total.model));
+    }
+  }
+  return {};
+}
+
 Result<Placement> first_placement(const CoreOptions& options, const wire::Hello& hello) {
   if (!options.first_placement) {
     return contiguous_placement(hello.layer_ids, hello.experts, options.redundant, options.cluster.gpus,
@@ -62,6 +79,7 @@ Result<Core> Core::create(CoreOptions options, std::uint64_t term, GroupRecovery
   options.policy.cluster = options.cluster;
   EVENKEEL_TRY_STATUS(options.validate());
   if (recovery.running) EVENKEEL_TRY_STATUS(validate_running(options, recovery.running->placement));
+  EVENKEEL_TRY_STATUS(validate_totals(recovery));
   return Core(std::move(options), term, std::move(recovery));
 }
 
@@ -70,7 +88,7 @@ Core::Core(CoreOptions options, std::uint64_t term, GroupRecovery recovery)
       term_(term),
       next_epoch_(recovery.next_epoch),
       running_(std::move(recovery.running)),
-      registry_(options_.agents_expected, options_.count_limits, running_.has_value()),
+      registry_(options_.agents_expected, options_.count_limits, running_.has_value(), recovery.totals),
       policy_(options_.policy),
       is_resuming_(running_.has_value()) {
   if (running_) running_digest_ = wire::digest(running_->placement);
@@ -117,6 +135,8 @@ void Core::handle(const Tick&, TimePoint now) {
   if (chain_ && !preparing_) go_on_with_chain(now);
   resend(now);
   close_windows(now);
+  registry_.keep_silent(now, options_.lease);
+  keep_totals();
 }
 
 void Core::on(const Received& from, const wire::Hello& hello, TimePoint now) {
@@ -132,9 +152,11 @@ void Core::on(const Received& from, const wire::Hello& hello, TimePoint now) {
     return refuse(from, refusal(wire::RefusalReason::kShapeMismatch, "hello", placed.error().message));
   }
   ++counters_.hellos_accepted;
-  Agent& agent = registry_.agents().at(from.worker);
+  keep_totals();
+  Agent& agent = *registry_.find(from.peer, from.worker, hello.incarnation);
   note("agent_joined", {{"worker", from.worker}, {"incarnation", agent.incarnation}});
   send(agent, wire::Snapshot{{term_, running_->epoch}, running_->placement});
+  if (hello.is_observer()) return;
   if (retired_epoch_ == running_->epoch) send(agent, wire::Retire{{term_, running_->epoch}});
   if (preparing_ && !agent.ready) send(agent, prepare_message(now));
   expect_answer(agent, now);
@@ -198,6 +220,8 @@ void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
   switch (registry_.take(*agent, report, windows_closed_, now)) {
     case Intake::kAccepted:
       ++counters_.reports_accepted;
+      if (report.is_last) registry_.keep(from.worker, *agent);
+      keep_totals();
       close_windows(now);
       break;
     case Intake::kStale:
@@ -272,6 +296,13 @@ void Core::refuse(const Received& from, wire::Refusal refused) {
 
 void Core::send(const Agent& agent, wire::Message message) {
   actions_.push_back(Send{agent.peer, model_, std::move(message)});
+}
+
+void Core::keep_totals() {
+  auto records = registry_.take_records();
+  if (records.empty()) return;
+  for (TotalRecord& record : records) record.model = model_;
+  actions_.push_back(WriteTotals{std::move(records)});
 }
 
 void Core::note(std::string event, wire::Note::Fields fields) {

@@ -94,13 +94,17 @@ struct Write {
 struct WriteDecision {
   DecidedRecord record;
 };
+/// To be on the disk, all or nothing, before the next action.
+struct WriteTotals {
+  std::vector<TotalRecord> records;
+};
 /// To be answered by PlanReady, also where the solver fails.
 struct StartPlanning {
   std::string model;
   std::uint64_t plan = 0;
   PlanRequest request;
 };
-using Action = std::variant<Send, Broadcast, Write, WriteDecision, StartPlanning, wire::Note>;
+using Action = std::variant<Send, Broadcast, Write, WriteDecision, WriteTotals, StartPlanning, wire::Note>;
 using Actions = std::vector<Action>;
 
 struct CoreCounters {
@@ -201,6 +205,8 @@ class Core {
   void refuse(const Received& from, wire::Refusal refusal);
   void send(const Agent& agent, wire::Message message);
   void note(std::string event, wire::Note::Fields fields);
+  /// Has what must outlive this process of the workers' counts written, before anyone is told that it is taken in.
+  void keep_totals();
 
   /// Closes windows that all workers have completed, and decides about each; one decision at a time.
   void close_windows(TimePoint now);

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "agents/wire/message.h"
 #include "partition/adaptive/policy.h"
@@ -30,6 +31,18 @@ struct DecidedRecord {
   std::string model;
   std::uint64_t term = 0;
   DecisionRecord decision;
+};
+
+/// What one worker's newest incarnation has counted; without a worker's name, what all that ended before have, all
+/// stages in one. Replaces what was kept under that name; with incarnation 0, nothing is.
+struct TotalRecord {
+  std::string model;
+  std::string worker;
+  std::uint64_t incarnation = 0;
+  /// The report it is from.
+  std::uint64_t sequence = 0;
+  std::vector<wire::StageCounts> stages;
+  bool operator==(const TotalRecord&) const = default;
 };
 
 }  // namespace evenkeel::rebalancer

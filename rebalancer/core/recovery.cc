@@ -7,7 +7,8 @@
 
 namespace evenkeel::rebalancer {
 
-Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> records) {
+Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> records,
+                         std::span<const TotalRecord> totals) {
   Recovery recovery{.term = term, .groups = {}, .aborts = {}};
   std::map<std::pair<std::string, std::uint64_t>, const JournalRecord*> undecided;
   for (const JournalRecord& record : records) {
@@ -34,6 +35,10 @@ Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> reco
                                .stamp = record->stamp,
                                .placement = std::nullopt,
                                .reason = "the rebalancer ended before COMMIT"});
+  }
+  for (const TotalRecord& total : totals) {
+    if (const auto group = recovery.groups.find(total.model); group != recovery.groups.end())
+      group->second.totals.push_back(total);
   }
   return recovery;
 }

@@ -23,6 +23,8 @@ struct GroupRecovery {
   std::optional<Committed> running;
   /// Above every epoch the journal knows, aborted ones too: a number never names two maps.
   std::uint64_t next_epoch = 0;
+  /// What workers had counted that the journal was told of.
+  std::vector<TotalRecord> totals;
 };
 
 /// Where a rebalancer starts from.
@@ -36,6 +38,7 @@ struct Recovery {
 
 /// Decides every prepared epoch by one rule: is there a COMMIT record? Pure. `records` in the order they were written,
 /// `term` the new leader's. Fails with kInvalidInput where a COMMIT has no PREPARE.
-[[nodiscard]] Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> records);
+[[nodiscard]] Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> records,
+                                       std::span<const TotalRecord> totals = {});
 
 }  // namespace evenkeel::rebalancer

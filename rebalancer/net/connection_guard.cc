@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace evenkeel::rebalancer {
@@ -19,64 +20,106 @@ std::string peer_of(int descriptor) {
   return {reinterpret_cast<const char*>(&address), length};
 }
 
-/// Bytes that a TCP connection has brought; none where it is no TCP or has gone.
-std::optional<std::uint64_t> bytes_received(int descriptor) {
+/// Bytes of a TCP connection that ZeroMQ has taken from the kernel; none where it is no TCP or has gone.
+std::optional<std::uint64_t> bytes_taken(int descriptor) {
   tcp_info info{};
   socklen_t length = sizeof info;
   if (getsockopt(descriptor, IPPROTO_TCP, TCP_INFO, &info, &length) != 0) return std::nullopt;
-  return info.tcpi_bytes_received;
-}
-
-/// Of them, those that wait in the kernel.
-std::uint64_t bytes_unread(int descriptor) {
-  int waiting = 0;
-  return ioctl(descriptor, FIONREAD, &waiting) == 0 ? static_cast<std::uint64_t>(waiting) : 0;
+  int unread = 0;
+  if (ioctl(descriptor, FIONREAD, &unread) != 0) return std::nullopt;
+  return info.tcpi_bytes_received - std::min<std::uint64_t>(info.tcpi_bytes_received, static_cast<unsigned>(unread));
 }
 
 }  // namespace
 
-Result<ConnectionGuard> ConnectionGuard::watch(shell::SocketContext& context, shell::Socket& router) {
-  EVENKEEL_TRY(monitor, shell::SocketMonitor::watch(context, router));
-  return ConnectionGuard(std::move(monitor));
+Result<std::unique_ptr<ConnectionGuard>> ConnectionGuard::watch(shell::SocketContext& context, shell::Socket& socket,
+                                                                const UnfinishedBytes& limits) {
+  EVENKEEL_TRY(monitor, shell::SocketMonitor::watch(context, socket));
+  return std::unique_ptr<ConnectionGuard>(new ConnectionGuard(std::move(monitor), limits));
 }
 
-void ConnectionGuard::took_message(int connection) {
-  auto found = connections_.find(connection);
-  if (found == connections_.end()) {
-    read_events();
-    found = connections_.find(connection);
+ConnectionGuard::ConnectionGuard(shell::SocketMonitor monitor, const UnfinishedBytes& limits)
+    : limits_(limits), monitor_(std::move(monitor)), thread_([this](const std::stop_token& stop) { run(stop); }) {}
+
+ConnectionGuard::~ConnectionGuard() = default;
+
+void ConnectionGuard::took_message(int connection, Sender sender) { note(connection, sender == Sender::kAgent, false); }
+
+void ConnectionGuard::end_unauthorised(int connection) { note(connection, false, true); }
+
+void ConnectionGuard::note(int connection, bool is_agent, bool is_unauthorised) {
+  std::string peer = peer_of(connection);
+  if (peer.empty()) return;
+  const std::scoped_lock lock(mutex_);
+  Word& word = words_[connection];
+  if (word.peer != peer) word = {.peer = std::move(peer)};
+  word.is_agent |= is_agent;
+  word.is_unauthorised |= is_unauthorised;
+}
+
+void ConnectionGuard::emptied() {
+  const std::scoped_lock lock(mutex_);
+  was_emptied_ = true;
+}
+
+ConnectionCounters ConnectionGuard::counters() const {
+  const std::scoped_lock lock(mutex_);
+  return counters_;
+}
+
+std::size_t ConnectionGuard::connections() const {
+  const std::scoped_lock lock(mutex_);
+  return connection_count_;
+}
+
+void ConnectionGuard::run(const std::stop_token& stop) {
+  while (!stop.stop_requested()) {
+    look();
+    std::unique_lock lock(mutex_);
+    counters_ = counting_;
+    connection_count_ = connections_.size();
+    wake_.wait_for(lock, stop, kCheckInterval * (1 + connections_.size() / kConnectionsOfLook), [] { return false; });
   }
-  if (found == connections_.end()) return;
-  found->second.took_message = true;
-  found->second.had_message = true;
 }
 
-void ConnectionGuard::check(TimePoint now) {
-  read_events();
-  // Looking takes about a microsecond a connection; many honest ones must not fill the time.
-  const auto interval = kCheckInterval * (1 + connections_.size() / kConnectionsOfLook);
-  if (checked_at_ && now - *checked_at_ < interval) return;
-  checked_at_ = now;
-  for (auto& [descriptor, connection] : connections_) {
-    const auto bytes = bytes_received(descriptor);
-    if (!bytes) continue;
-    if (std::exchange(connection.took_message, false))
-      connection.bytes_at_message = *bytes - std::min(*bytes, bytes_unread(descriptor));
-    const std::uint64_t most = connection.bytes_at_message + kUnfinishedBytesMax;
-    const bool is_beyond = *bytes > most && *bytes > most + bytes_unread(descriptor);
-    // Twice over, no message that became whole just now explains it.
-    const bool is_far_beyond = is_beyond && *bytes > most + kUnfinishedBytesMax + bytes_unread(descriptor);
-    const bool was_suspect = std::exchange(connection.is_suspect, is_beyond);
-    if (!is_far_beyond && !(is_beyond && was_suspect)) continue;
-    if (end(descriptor, connection)) ++counters_.ended_unfinished;
-    connection = {.peer = connection.peer, .bytes_at_message = *bytes, .had_message = connection.had_message};
+void ConnectionGuard::look() {
+  bool was_emptied = false;
+  heard_.clear();
+  {
+    const std::scoped_lock lock(mutex_);
+    heard_.swap(words_);
+    was_emptied = std::exchange(was_emptied_, false);
   }
+  // Whatever there is word of was accepted before.
+  read_events();
+  for (const auto& [descriptor, word] : heard_) hear(descriptor, word);
+  for (auto& [descriptor, connection] : connections_) measure(descriptor, connection, was_emptied);
 }
 
-void ConnectionGuard::end_unauthorised(int connection) {
-  read_events();
-  const auto found = connections_.find(connection);
-  if (found != connections_.end() && end(connection, found->second)) ++counters_.ended_unauthorised;
+void ConnectionGuard::hear(int descriptor, const Word& word) {
+  const auto found = connections_.find(descriptor);
+  if (found == connections_.end() || found->second.peer != word.peer) return;
+  Connection& connection = found->second;
+  connection.had_message = true;
+  if (word.is_agent && !std::exchange(connection.is_agent, true)) ++agents_;
+  connection.is_suspect = false;
+  connection.bytes_at_message = bytes_taken(descriptor).value_or(connection.bytes_at_message);
+  if (word.is_unauthorised && end(descriptor, connection)) ++counting_.ended_unauthorised;
+}
+
+std::uint64_t ConnectionGuard::stranger_max() const {
+  const std::uint64_t share = limits_.of_strangers_max / std::max<std::size_t>(connections_.size() - agents_, 1);
+  return std::clamp(share, limits_.of_stranger_min, limits_.of_stranger_max);
+}
+
+void ConnectionGuard::measure(int descriptor, Connection& connection, bool was_emptied) {
+  const auto taken = connection.is_ended ? std::nullopt : bytes_taken(descriptor);
+  const std::uint64_t most = connection.is_agent ? limits_.of_agent_max : stranger_max();
+  if (!taken || *taken <= connection.bytes_at_message + most) return;
+  const bool may_be_whole = connection.is_agent && *taken <= connection.bytes_at_message + 2 * most;
+  const bool is_first_look = !std::exchange(connection.is_suspect, true);
+  if (may_be_whole && (is_first_look || !was_emptied)) return;
+  if (end(descriptor, connection)) ++counting_.ended_unfinished;
 }
 
 void ConnectionGuard::read_events() {
@@ -84,42 +127,48 @@ void ConnectionGuard::read_events() {
   while (const auto event = monitor_.next()) {
     switch (event->kind) {
       case kAccepted: {
-        ++counters_.accepted;
-        Connection& connection = connections_[event->connection] = {.peer = peer_of(event->connection)};
-        if (connections_.size() > kConnectionsMax && end(event->connection, connection)) ++counters_.ended_too_many;
+        ++counting_.accepted;
+        Connection& connection = connections_[event->connection];
+        if (connection.is_agent) --agents_;
+        connection = {.peer = peer_of(event->connection)};
+        if (connections_.size() > kConnectionsMax && end(event->connection, connection)) ++counting_.ended_too_many;
         break;
       }
       case kReady:
-        ++counters_.ready;
+        ++counting_.ready;
         break;
       case kClosed:
         on_closed(event->connection);
         break;
       case kRefusedKey:
-        ++counters_.refused_key;
+        ++counting_.refused_key;
         break;
       case kRefusedProtocol:
-        ++counters_.refused_protocol;
+        ++counting_.refused_protocol;
         break;
       case kHandshakeFailed:
-        ++counters_.handshakes_failed;
+        ++counting_.handshakes_failed;
         break;
     }
   }
 }
 
 void ConnectionGuard::on_closed(int connection) {
-  ++counters_.closed;
+  ++counting_.closed;
   const auto found = connections_.find(connection);
   if (found == connections_.end()) return;
-  if (!found->second.had_message) ++counters_.closed_without_message;
+  const auto word = heard_.find(connection);
+  const bool has_word = word != heard_.end() && word->second.peer == found->second.peer;
+  if (!found->second.had_message && !has_word) ++counting_.closed_without_message;
+  if (found->second.is_agent) --agents_;
   connections_.erase(found);
 }
 
-bool ConnectionGuard::end(int descriptor, const Connection& connection) {
+bool ConnectionGuard::end(int descriptor, Connection& connection) const {
   // ZeroMQ owns the descriptor and closes it once it sees the end; it may have done so and use the number again.
   if (connection.peer.empty() || peer_of(descriptor) != connection.peer) return false;
-  return shutdown(descriptor, SHUT_RDWR) == 0;
+  connection.is_ended = shutdown(descriptor, SHUT_RDWR) == 0;
+  return connection.is_ended;
 }
 
 }  // namespace evenkeel::rebalancer

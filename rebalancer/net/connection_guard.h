@@ -1,10 +1,14 @@
 #pragma once
 
 #include <chrono>
+#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
+#include <mutex>
+#include <stop_token>
 #include <string>
+#include <thread>
 #include <unordered_map>
 
 #include "agents/shell/socket_monitor.h"
@@ -14,7 +18,7 @@
 
 namespace evenkeel::rebalancer {
 
-/// What became of the connections of one ROUTER.
+/// What became of the connections of one socket.
 struct ConnectionCounters {
   std::uint64_t accepted = 0;
   std::uint64_t ready = 0;
@@ -32,34 +36,51 @@ struct ConnectionCounters {
   std::uint64_t ended_unauthorised = 0;
 };
 
+/// Most bytes that a connection may bring without a whole message among them.
+struct UnfinishedBytes {
+  /// Of whoever has not been taken in as an agent yet: a HELLO is 4 KB at most, and a report that comes before it, of
+  /// 58 layers of 256 experts in two stages, 90 KB. An agent that comes back with more is ended, and says HELLO.
+  std::uint64_t of_stranger_max = 256 * 1024;
+  std::uint64_t of_stranger_min = 16 * 1024;
+  /// Of all strangers together: each has its share between those two.
+  std::uint64_t of_strangers_max = 1024 * 1024;
+  /// The largest message with its framing, encrypted, and ZeroMQ's read-ahead.
+  std::uint64_t of_agent_max = wire::kFrameBytesMax + 64 * 1024;
+};
+/// Subscribers send a topic when they connect, and nothing else.
+inline constexpr UnfinishedBytes kOfSubscribers{.of_stranger_max = 16 * 1024};
+
 /// Holds what one peer can make ZeroMQ keep. MAXMSGSIZE limits a frame, but nothing limits the frames of a message, and
-/// ZeroMQ keeps them until the last has come. So the guard reads from the kernel how many bytes of each connection
-/// ZeroMQ has taken (TCP_INFO, FIONREAD) and ends one that is beyond a whole message without having sent any.
-/// Connections over ipc are not measured: who may open the socket's file is trusted that far. One thread, the socket's.
+/// ZeroMQ keeps them, out of our reach, until the last has come. So the guard reads from the kernel how many bytes of
+/// each connection ZeroMQ has taken (TCP_INFO, FIONREAD) and ends one that has brought too many since its last whole
+/// message. It does so in a thread of its own: what comes in until it looks must not depend on how busy the service is.
+/// Connections over ipc are not measured: who may open the socket's file is trusted that far.
+/// Thread-safe; its makers' thread is that of the socket.
 class ConnectionGuard {
  public:
-  using TimePoint = std::chrono::steady_clock::time_point;
-
-  /// The largest message with its framing, encrypted, and ZeroMQ's read-ahead.
-  static constexpr std::uint64_t kUnfinishedBytesMax = wire::kFrameBytesMax + 64 * 1024;
   /// Two for each of the most agents: an old one may linger.
   static constexpr std::size_t kConnectionsMax = 2 * wire::kAgentsMax;
-  /// For so many connections; less often where there are more.
-  static constexpr std::chrono::milliseconds kCheckInterval{20};
-  static constexpr std::size_t kConnectionsOfLook = 256;
+  /// For so many connections; less often where there are more, since a look takes about a microsecond for each.
+  static constexpr std::chrono::milliseconds kCheckInterval{10};
+  static constexpr std::size_t kConnectionsOfLook = 128;
 
-  [[nodiscard]] static Result<ConnectionGuard> watch(shell::SocketContext& context, shell::Socket& router);
+  /// Fails with kFailure where ZeroMQ cannot watch the socket.
+  [[nodiscard]] static Result<std::unique_ptr<ConnectionGuard>> watch(shell::SocketContext& context,
+                                                                      shell::Socket& socket,
+                                                                      const UnfinishedBytes& limits);
+  ~ConnectionGuard();
 
+  enum class Sender { kStranger, kAgent };
   /// A whole message came over a connection.
-  void took_message(int connection);
-  /// To be called when the ROUTER has no whole message left. Looks at most once a kCheckInterval.
-  void check(TimePoint now);
+  void took_message(int connection, Sender sender);
+  /// No whole message is left in the socket.
+  void emptied();
   /// Ends the connection of a sender that has no rights any more.
   void end_unauthorised(int connection);
 
-  [[nodiscard]] const ConnectionCounters& counters() const { return counters_; }
+  [[nodiscard]] ConnectionCounters counters() const;
   /// Connections there are now.
-  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+  [[nodiscard]] std::size_t connections() const;
 
  private:
   struct Connection {
@@ -67,23 +88,50 @@ class ConnectionGuard {
     std::string peer;
     /// Bytes taken when a whole message was there last.
     std::uint64_t bytes_at_message = 0;
-    bool took_message = false;
     bool had_message = false;
-    /// It was beyond a message when last looked at. A message may have become whole since the ROUTER was emptied, so
-    /// one look alone proves nothing.
+    bool is_agent = false;
+    bool is_ended = false;
+    /// It was beyond a message when last looked at. What it sent may be whole and wait for the service: only where the
+    /// service has emptied the socket since, it is not.
     bool is_suspect = false;
   };
+  /// What the socket's thread says of a connection.
+  struct Word {
+    std::string peer;
+    bool is_agent = false;
+    bool is_unauthorised = false;
+  };
 
-  explicit ConnectionGuard(shell::SocketMonitor monitor) : monitor_(std::move(monitor)) {}
+  ConnectionGuard(shell::SocketMonitor monitor, const UnfinishedBytes& limits);
 
+  void run(const std::stop_token& stop);
+  void look();
+  void note(int connection, bool is_agent, bool is_unauthorised);
   void read_events();
   void on_closed(int connection);
-  [[nodiscard]] bool end(int descriptor, const Connection& connection);
+  void hear(int descriptor, const Word& word);
+  [[nodiscard]] std::uint64_t stranger_max() const;
+  void measure(int descriptor, Connection& connection, bool was_emptied);
+  [[nodiscard]] bool end(int descriptor, Connection& connection) const;
 
+  UnfinishedBytes limits_;
+  // Of the guard's thread.
   shell::SocketMonitor monitor_;
   std::unordered_map<int, Connection> connections_;
-  std::optional<TimePoint> checked_at_;
+  std::size_t agents_ = 0;
+  ConnectionCounters counting_;
+  /// What was said since the look before.
+  std::unordered_map<int, Word> heard_;
+
+  mutable std::mutex mutex_;
+  std::condition_variable_any wake_;
+  std::unordered_map<int, Word> words_;
+  bool was_emptied_ = false;
   ConnectionCounters counters_;
+  std::size_t connection_count_ = 0;
+
+  // Last: it uses all of the above.
+  std::jthread thread_;
 };
 
 }  // namespace evenkeel::rebalancer

@@ -137,7 +137,8 @@ void add_traffic(Families& out, const Server& server) {
 }
 
 void add_connections(Families& out, const Server& server) {
-  const ConnectionCounters& c = server.connections().counters();
+  const ConnectionCounters c = server.connections().counters();
+  const ConnectionCounters subscribers = server.subscribers().counters();
   add(out, gauge("connections", "Connections of agents there are").value(number(server.connections().connections())));
   add(out, counter("connections_total", "Connections of agents by how far they came")
                .by("event", {{"accepted", c.accepted},
@@ -148,7 +149,7 @@ void add_connections(Families& out, const Server& server) {
                .by("reason", {{"key", c.refused_key},
                               {"protocol", c.refused_protocol},
                               {"handshake", c.handshakes_failed},
-                              {"unfinished_message", c.ended_unfinished},
+                              {"unfinished_message", c.ended_unfinished + subscribers.ended_unfinished},
                               {"too_many", c.ended_too_many},
                               {"unauthorised", c.ended_unauthorised}}));
   if (const ZapHandler* zap = server.zap()) {

@@ -36,24 +36,27 @@ Result<Server> Server::start(shell::SocketContext& context, const Endpoints& end
     zap = std::move(handler);
   }
   EVENKEEL_TRY(router, shell::Socket::router(context, endpoints.bind, keys.curve));
-  EVENKEEL_TRY(guard, ConnectionGuard::watch(context, router));
+  EVENKEEL_TRY(guard, ConnectionGuard::watch(context, router, {}));
   EVENKEEL_TRY(publisher, shell::Socket::publisher(context, endpoints.publish, keys.curve));
+  EVENKEEL_TRY(subscriber_guard, ConnectionGuard::watch(context, publisher, kOfSubscribers));
   Server server(std::move(groups), std::move(journal), Planner(std::move(planner_options)), std::move(observer),
-                std::move(zap), std::move(router), std::move(publisher), std::move(guard));
+                std::move(zap), std::move(router), std::move(guard), std::move(publisher), std::move(subscriber_guard));
   EVENKEEL_TRY_STATUS(server.take_up_wishes());
   return server;
 }
 
 Server::Server(Groups groups, Journal journal, Planner planner, Observer observer, std::optional<ZapHandler> zap,
-               shell::Socket router, shell::Socket publisher, ConnectionGuard guard)
+               shell::Socket router, std::unique_ptr<ConnectionGuard> guard, shell::Socket publisher,
+               std::unique_ptr<ConnectionGuard> subscriber_guard)
     : groups_(std::move(groups)),
       journal_(std::move(journal)),
       planner_(std::move(planner)),
       observer_(std::move(observer)),
       zap_(std::move(zap)),
       router_(std::move(router)),
+      guard_(std::move(guard)),
       publisher_(std::move(publisher)),
-      guard_(std::move(guard)) {}
+      subscriber_guard_(std::move(subscriber_guard)) {}
 
 Status Server::take_up_wishes() {
   using enum Control::Command;
@@ -88,37 +91,44 @@ Status Server::take_messages() {
   for (int i = 0; i < kMessagesPerStepMax; ++i) {
     const auto incoming = router_.receive_from();
     if (!incoming) {
-      guard_.check(clock_now());
+      guard_->emptied();
       return {};
     }
-    guard_.took_message(incoming->connection);
-    EVENKEEL_TRY_STATUS(take_message(*incoming));
+    EVENKEEL_TRY(sender, take_message(*incoming));
+    guard_->took_message(incoming->connection, sender);
   }
   return {};
 }
 
-Status Server::take_message(const shell::Incoming& incoming) {
+Result<ConnectionGuard::Sender> Server::take_message(const shell::Incoming& incoming) {
+  using enum ConnectionGuard::Sender;
   ++traffic_.messages_received;
   if (incoming.frames > kFramesOfMessage) {
     drop(traffic_.messages_too_many_frames,
          fmt::format("{} frames came; a message has {}", incoming.frames - 1, kFramesOfMessage - 1));
-    return {};
+    return kStranger;
   }
   auto envelope = wire::open(std::span(incoming.parts).subspan(1));
   if (!envelope) {
     drop(traffic_.messages_malformed, envelope.error().message);
-    return {};
+    return kStranger;
   }
   if (zap_ && !zap_->keys().may_speak_for(incoming.user, envelope->sender)) {
     drop(traffic_.messages_unauthorised,
          fmt::format("the key of {} does not speak for {}; add worker={} to its line of --authorized-keys",
                      incoming.user, envelope->sender, envelope->sender));
-    guard_.end_unauthorised(incoming.connection);
-    return {};
+    guard_->end_unauthorised(incoming.connection);
+    return kStranger;
   }
   const Received received{incoming.parts.front(), std::move(envelope->sender), std::move(envelope->model),
                           std::move(envelope->message)};
-  return perform(groups_.step(received, clock_now()));
+  EVENKEEL_TRY_STATUS(perform(groups_.step(received, clock_now())));
+  return is_of_agent(received) ? kAgent : kStranger;
+}
+
+bool Server::is_of_agent(const Received& received) const {
+  const auto core = groups_.cores().find(received.model);
+  return core != groups_.cores().end() && core->second.registry().has(received.peer, received.worker);
 }
 
 void Server::drop(std::uint64_t& counter, std::string reason) {
@@ -186,6 +196,7 @@ Status Server::perform(Actions actions) {
                                      },
                                      [&](const Write& decisions) { return write(decisions); },
                                      [&](const WriteDecision& decision) { return journal_.append(decision.record); },
+                                     [&](const WriteTotals& totals) { return journal_.keep(totals.records); },
                                      [&](StartPlanning& job) {
                                        planner_.plan(std::move(job));
                                        return Status();

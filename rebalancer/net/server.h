@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -67,17 +68,21 @@ class Server {
 
   [[nodiscard]] const Groups& groups() const { return groups_; }
   [[nodiscard]] const TrafficCounters& traffic() const { return traffic_; }
-  [[nodiscard]] const ConnectionGuard& connections() const { return guard_; }
+  [[nodiscard]] const ConnectionGuard& connections() const { return *guard_; }
+  [[nodiscard]] const ConnectionGuard& subscribers() const { return *subscriber_guard_; }
   /// None where peers are not authenticated.
   [[nodiscard]] const ZapHandler* zap() const { return zap_ ? &*zap_ : nullptr; }
 
  private:
   Server(Groups groups, Journal journal, Planner planner, Observer observer, std::optional<ZapHandler> zap,
-         shell::Socket router, shell::Socket publisher, ConnectionGuard guard);
+         shell::Socket router, std::unique_ptr<ConnectionGuard> guard, shell::Socket publisher,
+         std::unique_ptr<ConnectionGuard> subscriber_guard);
 
   [[nodiscard]] Status take_up_wishes();
   [[nodiscard]] Status take_messages();
-  [[nodiscard]] Status take_message(const shell::Incoming& incoming);
+  /// Tells who has sent it.
+  [[nodiscard]] Result<ConnectionGuard::Sender> take_message(const shell::Incoming& incoming);
+  [[nodiscard]] bool is_of_agent(const Received& received) const;
   void drop(std::uint64_t& counter, std::string reason);
   [[nodiscard]] Status perform(Actions actions);
   [[nodiscard]] Status write(const Write& action);
@@ -91,8 +96,9 @@ class Server {
   // Before the sockets: it must be there when they bind.
   std::optional<ZapHandler> zap_;
   shell::Socket router_;
+  std::unique_ptr<ConnectionGuard> guard_;
   shell::Socket publisher_;
-  ConnectionGuard guard_;
+  std::unique_ptr<ConnectionGuard> subscriber_guard_;
   std::optional<std::string> frozen_;
   bool is_dry_run_ = false;
   TimePoint ticked_at_{};

@@ -16,8 +16,8 @@
 namespace evenkeel::rebalancer {
 namespace {
 
-// As often as connections are looked at: an unfinished message wakes nobody.
-constexpr std::chrono::milliseconds kLoopWait = ConnectionGuard::kCheckInterval;
+// Deadlines and repetitions are a few hundred milliseconds.
+constexpr std::chrono::milliseconds kLoopWait{20};
 // A loop that is this slow to answer is taken for stuck. A report of the largest model takes under a millisecond.
 constexpr std::chrono::milliseconds kAnswerTimeout{2'000};
 constexpr std::chrono::seconds kWatchdogInterval{1};
@@ -26,7 +26,8 @@ constexpr std::chrono::seconds kWatchdogInterval{1};
 Result<Recovery> recover_from(Journal& journal) {
   EVENKEEL_TRY(term, journal.begin_term());
   EVENKEEL_TRY(records, journal.records());
-  EVENKEEL_TRY(recovery, recover(term, records));
+  EVENKEEL_TRY(totals, journal.totals());
+  EVENKEEL_TRY(recovery, recover(term, records, totals));
   if (!recovery.aborts.empty()) EVENKEEL_TRY_STATUS(journal.append(recovery.aborts));
   return recovery;
 }

@@ -24,6 +24,19 @@ Json decision_json(const DecisionRecord& decision) {
           {"slots_moved", decision.moves}};
 }
 
+Json observers_json(const Core& core, TimePoint now) {
+  Json observers = Json::array();
+  for (const auto& [worker, observer] : core.registry().observers()) {
+    const auto silent = std::chrono::duration_cast<std::chrono::milliseconds>(now - observer.heard_at);
+    observers.push_back({{"worker", worker},
+                         {"is_trusted", !observer.is_distrusted},
+                         {"silent_ms", silent.count()},
+                         {"reports", observer.report_sequence},
+                         {"tokens", observer.tokens}});
+  }
+  return observers;
+}
+
 Json agents_json(const Core& core, TimePoint now) {
   Json agents = Json::array();
   for (const auto& [worker, agent] : core.registry().agents()) {
@@ -52,7 +65,8 @@ Json model_json(const std::string& model, const Core& core, TimePoint now) {
           {"decisions", core.counters().decisions_keep + core.counters().decisions_adopt},
           {"last_decision", decided ? decision_json(*decided) : Json(nullptr)},
           {"agents_expected", core.registry().world()},
-          {"agents", agents_json(core, now)}};
+          {"agents", agents_json(core, now)},
+          {"observers", observers_json(core, now)}};
 }
 
 }  // namespace

@@ -2,10 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 #include <system_error>
 
 #include "agents/wire/codec.h"
+#include "agents/wire/limits.h"
 
 namespace evenkeel::rebalancer {
 namespace {
@@ -40,6 +44,16 @@ constexpr const char* kTables = R"(
     placement BLOB,
     reason TEXT NOT NULL,
     written_utc TEXT NOT NULL);
+  CREATE TABLE IF NOT EXISTS total(
+    model TEXT NOT NULL,
+    worker TEXT NOT NULL,
+    incarnation INTEGER NOT NULL,
+    report INTEGER NOT NULL,
+    stage TEXT NOT NULL,
+    tokens INTEGER NOT NULL,
+    layers INTEGER NOT NULL,
+    counts BLOB NOT NULL,
+    PRIMARY KEY(model, worker, stage));
   CREATE TABLE IF NOT EXISTS wish(name TEXT PRIMARY KEY, reason TEXT NOT NULL, since_utc TEXT NOT NULL);
   CREATE TABLE IF NOT EXISTS decision(
     sequence INTEGER PRIMARY KEY,
@@ -57,6 +71,29 @@ constexpr const char* kTables = R"(
     written_utc TEXT NOT NULL);
   PRAGMA user_version = 2;
 )";
+
+static_assert(std::endian::native == std::endian::little, "counts are little-endian in the file");
+
+std::string bytes_of(std::span<const std::uint64_t> cells) {
+  std::string bytes(cells.size_bytes(), '\0');
+  if (!cells.empty()) std::memcpy(bytes.data(), cells.data(), bytes.size());
+  return bytes;
+}
+
+/// Columns stage, tokens, layers and counts from `column` on; none where they contradict each other.
+std::optional<wire::StageCounts> stage_counts_of(const SqliteStatement& row, int column) {
+  constexpr std::array stages{wire::Stage::kPrefill, wire::Stage::kDecode, wire::Stage::kMixed};
+  const auto stage = std::ranges::find(stages, row.text(column), wire::stage_name);
+  const std::uint64_t layers = row.number(column + 2);
+  const std::string bytes = row.blob(column + 3).value_or("");
+  const std::size_t cells = bytes.size() / sizeof(std::uint64_t);
+  const bool is_table = layers > 0 && layers <= wire::kLayersMax && cells > 0 && cells <= wire::kCellsMax &&
+                        cells % layers == 0 && bytes.size() % sizeof(std::uint64_t) == 0;
+  if (stage == stages.end() || !is_table) return std::nullopt;
+  Grid<std::uint64_t> counts(layers, cells / layers);
+  std::memcpy(counts.cells().data(), bytes.data(), bytes.size());
+  return wire::StageCounts{*stage, row.number(column + 1), std::move(counts)};
+}
 
 Status run_once(Result<SqliteStatement>& statement) {
   if (!statement) return tl::unexpected(statement.error());
@@ -219,6 +256,72 @@ Status Journal::insert(const DecidedRecord& record) {
   auto forget = database_.prepare("DELETE FROM decision WHERE sequence + ?1 < (SELECT MAX(sequence) FROM decision)");
   if (forget) forget->bind(0, kDecisionsKept);
   return run_once(forget);
+}
+
+Status Journal::keep(std::span<const TotalRecord> records) {
+  return in_transaction([&]() -> Status {
+    for (const TotalRecord& record : records) EVENKEEL_TRY_STATUS(replace(record));
+    return {};
+  });
+}
+
+Status Journal::replace(const TotalRecord& record) {
+  auto forget = database_.prepare("DELETE FROM total WHERE model = ?1 AND worker = ?2");
+  if (forget) {
+    forget->bind(0, record.model);
+    forget->bind(1, record.worker);
+  }
+  EVENKEEL_TRY_STATUS(run_once(forget));
+  for (const wire::StageCounts& stage : record.stages)
+    EVENKEEL_TRY_STATUS(insert(record, wire::stage_name(stage.stage), stage.tokens, stage.count_tokens));
+  // The incarnation alone, so that an older one stays refused.
+  if (record.stages.empty() && record.incarnation > 0) return insert(record, "", 0, {});
+  return {};
+}
+
+Status Journal::insert(const TotalRecord& record, std::string_view stage, std::uint64_t tokens,
+                       const Grid<std::uint64_t>& counts) {
+  auto insert = database_.prepare(
+      "INSERT INTO total(model, worker, incarnation, report, stage, tokens, layers, counts) "
+      "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+  if (insert) {
+    insert->bind(0, record.model);
+    insert->bind(1, record.worker);
+    insert->bind(2, record.incarnation);
+    insert->bind(3, record.sequence);
+    insert->bind(4, stage);
+    insert->bind(5, tokens);
+    insert->bind(6, std::uint64_t{counts.rows()});
+    insert->bind_blob(7, bytes_of(counts.cells()));
+  }
+  return run_once(insert);
+}
+
+Result<std::vector<TotalRecord>> Journal::totals() {
+  auto query = database_.prepare(
+      "SELECT model, worker, incarnation, report, stage, tokens, layers, counts FROM total ORDER BY model, worker, "
+      "stage");
+  if (!query) return tl::unexpected(explain(query.error()));
+  std::vector<TotalRecord> totals;
+  while (true) {
+    const auto more = query->step();
+    if (!more) return tl::unexpected(explain(more.error()));
+    if (!*more) return totals;
+    if (totals.empty() || totals.back().model != query->text(0) || totals.back().worker != query->text(1)) {
+      totals.push_back({.model = query->text(0),
+                        .worker = query->text(1),
+                        .incarnation = query->number(2),
+                        .sequence = query->number(3),
+                        .stages = {}});
+    }
+    if (query->text(4).empty()) continue;
+    auto stage = stage_counts_of(*query, 4);
+    if (!stage) {
+      return tl::unexpected(
+          explain({ErrorCode::kFailure, fmt::format("the totals of worker '{}' are damaged", query->text(1))}));
+    }
+    totals.back().stages.push_back(*std::move(stage));
+  }
 }
 
 Status Journal::set_wish(std::string_view name, const std::optional<std::string>& reason) {

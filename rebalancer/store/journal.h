@@ -34,6 +34,11 @@ class Journal {
   /// Writes what was decided, for people; the newest 4,096 decisions are kept.
   [[nodiscard]] Status append(const DecidedRecord& record);
 
+  /// Puts each record in the place of what was kept of that worker: all or nothing.
+  [[nodiscard]] Status keep(std::span<const TotalRecord> records);
+  /// What is kept, by model and worker. Fails with kFailure where it cannot be read.
+  [[nodiscard]] Result<std::vector<TotalRecord>> totals();
+
   /// What an operator wants until further notice, such as "freeze", with the words it was asked in; none removes it.
   [[nodiscard]] Status set_wish(std::string_view name, const std::optional<std::string>& reason);
   /// The words of a wish, or none where there is no such wish.
@@ -47,6 +52,9 @@ class Journal {
   [[nodiscard]] Status check_version();
   [[nodiscard]] Status insert(const JournalRecord& record);
   [[nodiscard]] Status insert(const DecidedRecord& record);
+  [[nodiscard]] Status replace(const TotalRecord& record);
+  [[nodiscard]] Status insert(const TotalRecord& record, std::string_view stage, std::uint64_t tokens,
+                              const Grid<std::uint64_t>& counts);
   /// All of it or nothing; one fsync.
   template <class Inserts>
   [[nodiscard]] Status in_transaction(const Inserts& inserts);

@@ -132,16 +132,20 @@ TEST_F(AgentStateTest, reports_at_once_when_a_window_ends_and_soon_again_until_i
   EXPECT_TRUE(agent_.is_report_due(kStart + milliseconds(1000), worker_));
 }
 
-TEST_F(AgentStateTest, knows_what_the_rebalancer_has_taken_in) {
+TEST_F(AgentStateTest, is_done_with_an_ended_worker_once_its_last_report_is_acknowledged) {
   join();
   static_cast<void>(agent_.report(kStart, tally(5)));
-  static_cast<void>(agent_.report(kStart, tally(6)));
+  EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(1), worker_));
+  worker_.has_ended = true;
+  EXPECT_TRUE(agent_.is_report_due(kStart + milliseconds(1), worker_));
+  EXPECT_TRUE(sent<wire::Report>(agent_.report(kStart, tally(5), true)).front().is_last);
+  EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(2), worker_));
   static_cast<void>(receive(wire::ReportAck{{1, 0}, 7, 1, 0}));
-  EXPECT_EQ(agent_.acknowledged(), 0U) << "report 1 was of an older publication";
+  EXPECT_FALSE(agent_.is_last_answered()) << "report 1 was not the last";
   static_cast<void>(receive(wire::ReportAck{{1, 0}, 8, 2, 0}));
-  EXPECT_EQ(agent_.acknowledged(), 0U) << "another incarnation's";
+  EXPECT_FALSE(agent_.is_last_answered()) << "another incarnation's";
   static_cast<void>(receive(wire::ReportAck{{1, 0}, 7, 2, 0}));
-  EXPECT_EQ(agent_.acknowledged(), 6U);
+  EXPECT_TRUE(agent_.is_last_answered());
 }
 
 TEST_F(AgentStateTest, migrates_in_the_order_prepare_ready_commit_switch_applied) {

@@ -163,7 +163,7 @@ TEST(Probe, closes_windows_with_exactly_what_was_counted_in_them) {
     const auto tally = reader.read();
     EXPECT_EQ(tally->window, window + 1);
     EXPECT_EQ(tally->stages[0].tokens, window + 1);
-    EXPECT_EQ(reader.progress(), (std::pair<std::uint64_t, std::uint64_t>{2 * (window + 1), window + 1}));
+    EXPECT_EQ(reader.windows(), window + 1);
   }
 }
 

@@ -44,7 +44,7 @@ EXPECTED = {
         "epoch": None},
     "snapshot": {"term": 3, "epoch": 0, "placement": FIRST},
     "report": {
-        "incarnation": 1, "sequence": 9, "epoch": 0, "window": 2, "steps": 2000, "stages": [
+        "incarnation": 1, "sequence": 9, "epoch": 0, "window": 2, "steps": 2000, "last": 0, "stages": [
             {"stage": "prefill", "tokens": 14, "counts": [[7, 7, 7, 7], [7, 7, 7, 10**12]]},
             {"stage": "decode", "tokens": 7, "counts": [[5, 5, 5, 5], [5, 5, 5, 5]]}]},
     "report_ack": {"term": 3, "epoch": 0, "incarnation": 1, "sequence": 9, "window_decided": 2},

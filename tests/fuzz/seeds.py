@@ -124,6 +124,27 @@ SEEDS = {
 }
 
 
+GOLDEN = pathlib.Path(__file__).resolve().parents[1] / "agents/golden/version-1.txt"
+KEY = "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"
+
+
+def zap(key):
+    frames = [b"peer", b"", b"1.0", b"1", b"evenkeel", b"127.0.0.1", b"", b"CURVE", key]
+    return b"".join(bytes([len(frame)]) + frame for frame in frames)
+
+
+SEEDS |= {
+    "authorised-keys": [f"{KEY} worker-0\n".encode(), f"# operators\n\n{KEY} alice operator worker=a-* worker=b\n".encode()],
+    "curve-secret": [f"{KEY}\n".encode()],
+    "zap-request": [zap(bytes(range(1, 33)))],
+    "control-request": [b'{"command": "status"}', b'{"command": "freeze", "reason": "a release"}'],
+    "message": [bytes.fromhex(line.split()[1]) for line in GOLDEN.read_text().splitlines()],
+    "recorded-counts": [json.dumps({"schema": "evenkeel.recorded-counts/1", "incarnation": 7, "layer_ids": [0, 1], "experts": 2,
+                                    "stages": [{"stage": 2, "tokens": 3, "counts": [1, 2, 3, 0]}],
+                                    "files": {"a.json": [10, 20]}}).encode()],
+}
+
+
 def write(folder):
     """Writes the seeds and returns their files by reader."""
     files = {}

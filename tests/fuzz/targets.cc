@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <array>
 
+#include "agents/recordings/recorded_counts.h"
+#include "agents/shell/curve_keys.h"
+#include "agents/wire/codec.h"
 #include "pipeline/config/cluster_file.h"
 #include "pipeline/config/model_file.h"
 #include "pipeline/engine/placement_file.h"
@@ -12,6 +15,9 @@
 #include "pipeline/trace/sglang_recording.h"
 #include "pipeline/trace/trtllm_statistics.h"
 #include "pipeline/trace/vllm_statistics.h"
+#include "rebalancer/net/authorised_keys.h"
+#include "rebalancer/net/control_socket.h"
+#include "rebalancer/net/zap_handler.h"
 #include "tests/fuzz/contract_sink.h"
 #include "tests/pipeline/pickle_builder.h"
 #include "tests/pipeline/temporary_file.h"
@@ -20,6 +26,13 @@ namespace evenkeel::fuzz {
 namespace {
 
 using Path = std::filesystem::path;
+
+/// 32 bytes from 1 to 32 in Z85; seeds.py has them too.
+const std::string kZapKey = [] {
+  std::string bytes;
+  for (char byte = 1; byte <= 32; ++byte) bytes += byte;
+  return shell::curve_key_text(bytes);
+}();
 
 Path write(const Path& path, const std::string& content) {
   std::ofstream(path, std::ios::binary) << content;
@@ -93,7 +106,61 @@ Status read_placement_input(const Path& folder, const std::string& content) {
   return placement.layers() == 2 ? Status() : invalid_input("it has other layers than the model");
 }
 
-constexpr std::array<Target, 11> kTargets{{
+Status read_authorised_keys(const Path& folder, const std::string& content) {
+  EVENKEEL_TRY(keys, rebalancer::AuthorisedKeys::read(write(folder / "input", content)));
+  EVENKEEL_CHECK(keys.user_of("") == nullptr, "no key is nobody's");
+  return {};
+}
+
+Status read_secret(const Path& folder, const std::string& content) {
+  const Path path = write(folder / "input", content);
+  std::filesystem::permissions(path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EVENKEEL_TRY(keys, shell::read_curve_secret("--curve-secret", path));
+  EVENKEEL_CHECK(shell::is_curve_key(keys.public_key), "a secret key has a public one");
+  return {};
+}
+
+/// The bytes are the frames of a request, each after a byte that says how long it is.
+Status read_zap_request(const Path&, const std::string& content) {
+  static const auto keys = rebalancer::AuthorisedKeys::parse("keys", kZapKey + " user\n");
+  EVENKEEL_CHECK(keys.has_value(), "the key is one");
+  shell::Parts request;
+  for (std::size_t at = 0; at < content.size();) {
+    const auto size = static_cast<unsigned char>(content[at]);
+    request.push_back(content.substr(at + 1, size));
+    at += 1 + std::size_t{size};
+  }
+  const auto reply = rebalancer::zap_reply(request, *keys);
+  if (!reply) return invalid_input("it is no request");
+  constexpr std::size_t kStatus = 4;
+  constexpr std::size_t kUser = 6;
+  EVENKEEL_CHECK(reply->size() == kUser + 2, "a reply has all frames");
+  const bool is_admitted = (*reply)[kStatus] == "200";
+  EVENKEEL_CHECK(is_admitted == ((*reply)[kUser] == "user"), "who is admitted has a name");
+  EVENKEEL_CHECK(!is_admitted || shell::curve_key_text(request.back()) == kZapKey, "others are refused");
+  return is_admitted ? Status() : invalid_input("the key is not authorised");
+}
+
+Status read_control_request(const Path&, const std::string& content) {
+  EVENKEEL_TRY(request, rebalancer::parse_control_request(content));
+  EVENKEEL_CHECK(!request.command.empty(), "a request has a command");
+  return {};
+}
+
+Status read_message(const Path&, const std::string& content) {
+  EVENKEEL_TRY(message, wire::decode(content));
+  const auto again = wire::decode(wire::encode(message));
+  EVENKEEL_CHECK(again && *again == message, "what was read can be written");
+  return {};
+}
+
+Status read_recorded_counts(const Path& folder, const std::string& content) {
+  EVENKEEL_TRY(counts, agent::read_counts(write(folder / "input", content)));
+  EVENKEEL_CHECK(counts.incarnation > 0, "counts have an incarnation");
+  return {};
+}
+
+constexpr std::array<Target, 17> kTargets{{
     {"npz-trace", read_npz},
     {"npz-ids", read_ids},
     {"npz-loads", read_loads},
@@ -105,6 +172,12 @@ constexpr std::array<Target, 11> kTargets{{
     {"trtllm-statistics", read_trtllm},
     {"cluster", read_cluster_input},
     {"placement", read_placement_input},
+    {"authorised-keys", read_authorised_keys},
+    {"curve-secret", read_secret},
+    {"zap-request", read_zap_request},
+    {"control-request", read_control_request},
+    {"message", read_message},
+    {"recorded-counts", read_recorded_counts},
 }};
 
 }  // namespace

@@ -1,6 +1,6 @@
 """An engine's worker in Python: calls the probe's C functions by ctypes, as a plug-in would, until it is told to stop.
 
-Usage: engine.py LIBRARY PROBE RANK WORLD STEPS. Routes 64 tokens a step over 2 layers of 8 experts, more to low numbers;
+Usage: engine.py LIBRARY PROBE RANK WORLD STEPS MODEL. Routes 64 tokens a step over 2 layers of 8 experts, more to low numbers;
 prints "<tokens> <epoch> <digest>" at the end. Ranks switch by themselves: this engine has no collective.
 """
 
@@ -36,9 +36,9 @@ def load(path):
     return library
 
 
-def main(path, name, rank, world, steps):
+def main(path, name, rank, world, steps, model):
     probe_c = load(path)
-    options = Options(ctypes.sizeof(Options), b"engine", None, rank, world, None, 4, 0)
+    options = Options(ctypes.sizeof(Options), model.encode(), None, rank, world, None, 4, 0)
     probe = ctypes.c_void_p(probe_c.ek_probe_open(name.encode(), LAYERS, EXPERTS, TOP_K, ctypes.byref(options)))
     if not probe.value:
         sys.exit(probe_c.ek_probe_error().decode())
@@ -64,4 +64,4 @@ def main(path, name, rank, world, steps):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:6]), sys.argv[6])

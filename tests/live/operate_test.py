@@ -18,7 +18,7 @@ import unittest.mock
 import urllib.error
 import urllib.request
 
-from live_test import BIN, ROOT, Group, free_endpoint
+from live_test import BIN, ROOT, TRACE, Group, flags, free_endpoint
 
 PROMTOOL = shutil.which("promtool")
 
@@ -187,6 +187,36 @@ class OperateTest(unittest.TestCase):
         self.assertIn("event=setting_needs_restart setting=redundant", self.group.log_of("evenkeel-rebalancer"))
         self.group.wait_for_common_epoch(1)
         self.assertIn("event=plan_decided", self.group.log_of("evenkeel-rebalancer"))
+
+    def test_an_agent_takes_its_level_and_intervals_while_it_runs(self):
+        self.group.rebalancer(min_tokens=1_000_000_000)
+        settings = self.group.folder / "agent.yaml"
+        settings.write_text("report_interval_ms: 60000\n")
+        agent = self.group.start("evenkeel-agent", *flags({
+            "config": settings, "replay": TRACE, "rank": 0, "world": 2, "rebalancer": self.group.bind, "tokens_per_second": 200,
+            "subscribe": self.group.publish, "probe": self.group.probe(0), "orphan_timeout_ms": 3000}))
+
+        def log():
+            return self.group.log_of("evenkeel-agent")
+
+        def accepted():
+            return self.group.metrics().get('evenkeel_reports_total{result="accepted"}', 0)
+
+        self.group.wait_until("a report", lambda: accepted() >= 1)
+        settings.write_text("report_interval_ms: soon\n")
+        agent.send_signal(signal.SIGHUP)
+        self.group.wait_until("a refused file", lambda: "event=reload_failed" in log())
+        before = accepted()
+        settings.write_text("report_interval_ms: 20\nlog_format: json\n")
+        agent.send_signal(signal.SIGHUP)
+        self.group.wait_until("many reports", lambda: accepted() >= before + 20)
+        self.assertIn("event=setting_needs_restart worker=- setting=log_format", log())
+        settings.write_text("report_interval_ms: 20\nlog_level: warning\n")
+        agent.send_signal(signal.SIGHUP)
+        self.group.wait_until("silence", lambda: log().count("event=settings_reloaded") == 1)
+        agent.send_signal(signal.SIGTERM)
+        self.assertEqual(agent.wait(timeout=10), 0)
+        self.assertNotIn("event=agent_stopped", log())
 
     def test_a_stop_gives_up_what_is_prepared_and_tells_the_agents(self):
         rebalancer = self.group.rebalancer()

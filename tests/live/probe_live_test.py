@@ -187,19 +187,22 @@ class ProbeLiveTest(unittest.TestCase):
         self.group.wait_until("the segment is gone", lambda: not segment.exists())
 
 
-class AttachTest(unittest.TestCase):
-    """One agent beside two engines that call the probe from Python."""
+class Attached(unittest.TestCase):
+    """One agent beside engines that call the probe from Python."""
 
     def setUp(self):
         self.group = Group(self)
-        self.rebalancer = self.group.rebalancer(gpus=2, nodes=1, min_tokens=20000, max_migrations=1)
+        self.rebalancer = self.start_rebalancer()
         self.probes = [self.group.probe(rank) for rank in range(2)]
         self.agent = self.group.start(
             "evenkeel-agent", "--attach", ",".join(self.probes), "--rebalancer", self.group.bind, "--subscribe",
             self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(0))
 
-    def engine(self, rank, steps):
-        command = [sys.executable, ENGINE, LIBRARY, self.probes[rank], str(rank), "2", str(steps)]
+    def start_rebalancer(self):
+        return self.group.rebalancer(gpus=2, nodes=1, min_tokens=20000, max_migrations=1)
+
+    def engine(self, rank, steps, model="engine", probe=None):
+        command = [sys.executable, ENGINE, LIBRARY, probe or self.probes[rank], str(rank), "2", str(steps), model]
         engine = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.addCleanup(engine.stdin.close)
         self.addCleanup(self.group.end, engine)
@@ -208,13 +211,20 @@ class AttachTest(unittest.TestCase):
     def event_count(self, name):
         return sum(event["event"] == name for event in events(self.group.log(0)))
 
-    def tokens_when_all_is_stopped(self):
+    def totals_when_all_is_stopped(self):
+        """Tokens by model."""
         for program in (self.agent, self.rebalancer):
             program.terminate()
             self.assertEqual(program.wait(timeout=10), 0)
         log = (self.group.folder / "evenkeel-rebalancer.log").read_text()
-        return int(re.search(r"event=totals_counted tokens=(\d+) ", log)[1])
+        lines = [line for line in log.splitlines() if "event=totals_counted" in line]
+        return {re.search(r"model=(\S+)", line)[1]: int(re.search(r"tokens=(\d+)", line)[1]) for line in lines}
 
+    def tokens_when_all_is_stopped(self):
+        return self.totals_when_all_is_stopped()["engine"]
+
+
+class AttachTest(Attached):
     def test_both_engines_are_migrated_to_one_map_and_counted_exactly(self):
         engines = [self.engine(rank, steps=1500) for rank in range(2)]
         said = [engine.stdout.readline().split() for engine in engines]
@@ -242,6 +252,49 @@ class AttachTest(unittest.TestCase):
                 engine = self.engine(0, steps=300)
         self.assertEqual(self.event_count("worker_lost"), 2)
         self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+    def test_an_engine_that_ended_before_the_rebalancer_was_killed_stays_counted(self):
+        tokens = 0
+        for life in range(3):
+            engine = self.engine(life % 2, steps=100)
+            tokens += int(engine.stdout.readline().split()[0])
+            self.group.wait_until("the agent has found it", lambda: self.event_count("agent_started") == life + 1)
+            engine.kill()
+            engine.wait()
+            if life < 2:
+                self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == life + 1)
+            # The third ends while nobody is there to hear of it, for longer than an agent may take to say it.
+            self.rebalancer.kill()
+            self.rebalancer.wait()
+            time.sleep(4 if life == 2 else 0)
+            self.rebalancer = self.start_rebalancer()
+        self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == 3)
+        self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+
+class ManyModelsTest(Attached):
+    MODELS = ("prefill", "decode")
+
+    def setUp(self):
+        super().setUp()
+        self.group.end(self.agent)
+        self.names = {(model, rank): f"{self.group.probe(rank)}-{model}" for model in self.MODELS for rank in range(2)}
+        self.agent = self.group.start(
+            "evenkeel-agent", "--attach", ",".join(self.names.values()), "--rebalancer", self.group.bind, "--subscribe",
+            self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(0))
+
+    def test_one_agent_has_both_models_migrated_and_counted_exactly(self):
+        engines = {key: self.engine(key[1], 1500, key[0], probe) for key, probe in self.names.items()}
+        said = {key: engine.stdout.readline().split() for key, engine in engines.items()}
+        self.assertEqual({line[1] for line in said.values()}, {"1"})
+        for model in self.MODELS:
+            self.assertEqual(said[model, 0][2], said[model, 1][2])
+        for engine in engines.values():
+            engine.stdin.close()
+            self.assertEqual(engine.wait(timeout=10), 0)
+        self.group.wait_until("the agent lets all go", lambda: self.event_count("agent_stopped") == 4)
+        tokens = {model: sum(int(said[model, rank][0]) for rank in range(2)) for model in self.MODELS}
+        self.assertEqual(self.totals_when_all_is_stopped(), tokens)
 
 
 class CheckerTest(unittest.TestCase):

@@ -75,8 +75,9 @@ class CoreTest : public testing::Test {
   }
 
   /// A process that starts on the journal: what the program does before it serves.
-  static Core start(std::vector<JournalRecord>& journal, std::uint64_t term, const CoreOptions& o = options()) {
-    auto recovery = recover(term, journal);
+  static Core start(std::vector<JournalRecord>& journal, std::uint64_t term, const CoreOptions& o = options(),
+                    const std::vector<TotalRecord>& totals = {}) {
+    auto recovery = recover(term, journal, totals);
     EXPECT_TRUE(recovery);
     journal.insert(journal.end(), recovery->aborts.begin(), recovery->aborts.end());
     auto core = Core::create(o, term, recovery->groups["model"]);
@@ -89,6 +90,7 @@ class CoreTest : public testing::Test {
     for (const Action& action : actions) {
       const auto* write = std::get_if<Write>(&action);
       if (write) journal_.insert(journal_.end(), write->records.begin(), write->records.end());
+      if (const auto* kept = std::get_if<WriteTotals>(&action)) keep(kept->records);
     }
     return actions;
   }
@@ -165,11 +167,18 @@ class CoreTest : public testing::Test {
     }
     return epoch;
   }
-  void restart() { core_ = start(journal_, core_.term() + 1); }
-  void restart_with(const CoreOptions& o) { core_ = start(journal_, core_.term() + 1, o); }
+  void restart() { restart_with(options()); }
+  void restart_with(const CoreOptions& o) { core_ = start(journal_, core_.term() + 1, o, totals_); }
+  void keep(const std::vector<TotalRecord>& records) {
+    for (const TotalRecord& record : records) {
+      std::erase_if(totals_, [&](const TotalRecord& old) { return old.worker == record.worker; });
+      if (record.incarnation > 0 || !record.stages.empty()) totals_.push_back(record);
+    }
+  }
 
   TimePoint now_{};
   std::vector<JournalRecord> journal_;
+  std::vector<TotalRecord> totals_;
   Core core_ = start(journal_, 1);
 };
 

@@ -36,6 +36,29 @@ TEST_F(CoreReports, come_to_the_same_totals_repeated_reordered_and_with_gaps) {
   EXPECT_EQ(core_.counters().reports_stale, 2U);
 }
 
+TEST_F(CoreReports, of_an_observer_are_counted_and_nobody_waits_for_it) {
+  wire::Hello observer = hello_of(0);
+  observer.world = 0;
+  EXPECT_TRUE(sent_to<wire::Snapshot>(receive("o", observer), "o"));
+  EXPECT_TRUE(sent_to<wire::ReportAck>(receive("o", report_of(1, {60, 60, 0, 0})), "o"));
+  const Actions prepared = prepare_better();
+  ASSERT_TRUE(first<Broadcast>(prepared));
+  EXPECT_EQ(totals(core_), (std::vector<std::uint64_t>{160, 160, 20, 20}));
+  static_cast<void>(both_ready());
+  EXPECT_EQ(core_.counters().epochs_committed, 1U);
+  static_cast<void>(both_applied());
+  EXPECT_EQ(core_.phase(), "idle");
+  EXPECT_TRUE(sent_to<wire::Refusal>(receive("p", hello_of(0)), "p")) << "the rank is still a's";
+}
+
+TEST_F(CoreReports, of_an_observer_and_a_worker_of_one_name_are_refused) {
+  join_both();
+  wire::Hello observer = hello_of(0, 2);
+  observer.world = 0;
+  ASSERT_TRUE(refusal(receive("a", observer), "a"));
+  EXPECT_EQ(refusal(receive("a", observer), "a")->reason, wire::RefusalReason::kConflict);
+}
+
 TEST_F(CoreReports, are_acknowledged_even_when_they_are_old) {
   join_both();
   static_cast<void>(report("a", 2, {3, 0, 0, 0}));

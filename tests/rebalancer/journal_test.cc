@@ -52,6 +52,26 @@ TEST_F(JournalTest, gives_back_what_it_took_after_it_was_opened_again) {
   EXPECT_EQ(*read, written);
 }
 
+TEST_F(JournalTest, keeps_the_newest_totals_of_each_worker) {
+  Grid<std::uint64_t> counts(2, 4, 3);
+  counts(1, 3) = std::uint64_t{1} << 60;
+  const TotalRecord ended{"model", "", 0, 0, {{wire::Stage::kMixed, 9, counts}}};
+  TotalRecord a{"model", "a", 7, 3, {{wire::Stage::kDecode, 5, counts}, {wire::Stage::kPrefill, 9, counts}}};
+  const TotalRecord b{"model", "b", 8, 0, {}};
+  {
+    auto journal = Journal::open(folder_);
+    ASSERT_TRUE(journal);
+    ASSERT_TRUE(journal->keep(std::vector{ended, a, b, TotalRecord{"model", "c", 5, 1, a.stages}}));
+    a.stages.pop_back();
+    ASSERT_TRUE(journal->keep(std::vector{a, TotalRecord{"model", "c", 0, 0, {}}}));
+  }
+  auto journal = Journal::open(folder_);
+  ASSERT_TRUE(journal);
+  const auto read = journal->totals();
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(*read, (std::vector{ended, a, b}));
+}
+
 TEST_F(JournalTest, begins_a_higher_term_each_time) {
   for (std::uint64_t term = 1; term <= 3; ++term) {
     auto journal = Journal::open(folder_);

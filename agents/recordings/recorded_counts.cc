@@ -1,0 +1,129 @@
+#include "agents/recordings/recorded_counts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+namespace evenkeel::agent {
+namespace {
+
+using Counts = Grid<std::uint64_t>;
+
+constexpr std::array kStages{wire::Stage::kPrefill, wire::Stage::kDecode, wire::Stage::kMixed};
+
+/// The stage of this name; what has none is of all stages.
+wire::Stage stage_of(const std::string& name) {
+  const auto* const found = std::ranges::find(kStages, name, wire::stage_name);
+  return found == kStages.end() ? wire::Stage::kMixed : *found;
+}
+
+/// Sums the loads of a recording, or where there are none, its token paths.
+class CountingSink : public RecordingSink {
+ public:
+  CountingSink(const RecordingOptions& options, RecordedCounts& counts) : options_(options), counts_(counts) {}
+
+  Status begin(const std::string& path, const RecordingHeader& header) override {
+    path_ = path;
+    header_ = header;
+    counts_.layer_ids = header.layer_ids;
+    counts_.experts = header.experts.value_or(options_.read.experts.value_or(0));
+    if (counts_.experts == 0) {
+      return invalid_input(fmt::format("{}: it does not state its number of experts; give --experts", path));
+    }
+    if (counts_.layer_ids.size() * counts_.experts <= wire::kCellsMax) return {};
+    return invalid_input(fmt::format("{}: it has {} layers of {} experts; at most {} counts are taken", path,
+                                     counts_.layer_ids.size(), counts_.experts, wire::kCellsMax));
+  }
+
+  Status loads(LoadWindow window) override {
+    wire::StageCounts& stage = counts_of(stage_of(window.stage));
+    std::uint64_t choices = 0;
+    for (std::size_t layer = 0; layer < window.load_tokens.rows(); ++layer) {
+      const auto row = window.load_tokens[layer];
+      choices = std::max(choices, std::reduce(row.begin(), row.end(), std::uint64_t{0}));
+      for (std::size_t expert = 0; expert < row.size(); ++expert) stage.count_tokens(layer, expert) += row[expert];
+    }
+    stage.tokens += (choices + options_.top_k - 1) / options_.top_k;
+    return {};
+  }
+
+  Status begin_sequence(const SequenceLabel& label) override {
+    stage_ = stage_of(label.stage);
+    return {};
+  }
+
+  Status tokens(std::span<const ExpertIndex> experts) override {
+    if (header_.has_loads) return {};
+    wire::StageCounts& stage = counts_of(stage_);
+    const std::size_t rounds = header_.layer_of_round.size();
+    for (std::size_t i = 0; i < experts.size(); ++i) {
+      if (experts[i] == kNoExpert) continue;
+      if (experts[i] >= counts_.experts) {
+        return invalid_input(
+            fmt::format("{}: it has expert {}, of {}; give --experts", path_, experts[i], counts_.experts));
+      }
+      ++stage.count_tokens(header_.layer_of_round[i / header_.top_k % rounds], experts[i]);
+    }
+    stage.tokens += experts.size() / (rounds * header_.top_k);
+    return {};
+  }
+
+ private:
+  wire::StageCounts& counts_of(wire::Stage stage) {
+    auto& counts = counts_.counts[static_cast<std::size_t>(stage)];
+    if (!counts) counts = {stage, 0, Counts(counts_.layer_ids.size(), counts_.experts)};
+    return *counts;
+  }
+
+  const RecordingOptions& options_;
+  RecordedCounts& counts_;
+  std::string path_;
+  RecordingHeader header_;
+  wire::Stage stage_ = wire::Stage::kMixed;
+};
+
+}  // namespace
+
+std::vector<wire::StageCounts> RecordedCounts::stages() const {
+  std::vector<wire::StageCounts> present;
+  for (const auto& stage : counts) {
+    if (stage) present.push_back(*stage);
+  }
+  return present;
+}
+
+Result<RecordedCounts> count_recording(const std::filesystem::path& path, const RecordingOptions& options) {
+  RecordedCounts counts;
+  CountingSink sink(options, counts);
+  EVENKEEL_TRY_STATUS(read_recordings({path}, options.read, sink));
+  return counts;
+}
+
+Status add(RecordedCounts& sum, const RecordedCounts& more, const std::filesystem::path& path) {
+  if (sum.has_model() && (sum.layer_ids != more.layer_ids || sum.experts != more.experts)) {
+    return invalid_input(fmt::format(
+        "{}: it has {} layers of {} experts, the recordings before it {} of {}; give it a folder of its own",
+        path.string(), more.layer_ids.size(), more.experts, sum.layer_ids.size(), sum.experts));
+  }
+  auto counts = sum.counts;
+  for (const auto& stage : more.counts) {
+    if (!stage) continue;
+    auto& into = counts[static_cast<std::size_t>(stage->stage)];
+    if (!into) into = {stage->stage, 0, Counts(more.layer_ids.size(), more.experts)};
+    into->tokens += stage->tokens;
+    bool is_beyond = into->tokens > wire::kTokensMax;
+    for (std::size_t cell = 0; cell < stage->count_tokens.cells().size(); ++cell) {
+      const std::uint64_t count = into->count_tokens.cells()[cell] += stage->count_tokens.cells()[cell];
+      is_beyond = is_beyond || count > wire::kTokensMax;
+    }
+    if (is_beyond) return invalid_input(fmt::format("{}: it counts beyond 2^48 tokens; check the file", path.string()));
+  }
+  sum.counts = std::move(counts);
+  sum.layer_ids = more.layer_ids;
+  sum.experts = more.experts;
+  return {};
+}
+
+}  // namespace evenkeel::agent
