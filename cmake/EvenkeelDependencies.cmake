@@ -16,6 +16,7 @@ pkg_check_modules(PROMETHEUS REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 pkg_check_modules(LIBZIP REQUIRED IMPORTED_TARGET libzip)
 find_path(CPPZMQ_INCLUDE zmq.hpp REQUIRED)
 find_path(MSGPACK_INCLUDE msgpack.hpp REQUIRED)
+find_path(FCCP_INCLUDE libfccp/csv.h REQUIRED)
 
 # METIS and GLPK ship without CMake or pkg-config files on Debian.
 foreach(lib metis glpk)

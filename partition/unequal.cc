@@ -242,9 +242,11 @@ class UnequalPlacing {
 
   [[nodiscard]] std::chrono::duration<double> step_time_bound() const {
     std::chrono::duration<double> sum{0};
-    for (std::size_t row = 0; row < bounds_.size(); ++row)
+    for (std::size_t row = 0; row < bounds_.size(); ++row) {
       sum += std::chrono::duration<double>(bounds_[row] / kCostUnitsPerSecond *
                                            static_cast<double>(rounds_of(profile_, row)));
+      if (bounds_[row] > 0) sum += options_.time_model->other_per_layer;
+    }
     return sum;
   }
 

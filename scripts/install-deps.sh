@@ -7,7 +7,7 @@ set -euo pipefail
 
 build=(
   ca-certificates ccache cmake g++ ninja-build pkg-config
-  libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libsimdjson-dev
+  libboost-dev libcli11-dev libeigen3-dev libexpected-dev libfccp-dev libfmt-dev libglpk-dev libmetis-dev libmsgpack-cxx-dev libsimdjson-dev
   libspdlog-dev libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
   prometheus-cpp-dev nodejs npm
 )

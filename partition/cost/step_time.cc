@@ -96,6 +96,21 @@ double experts_per_token(const RoutingProfile& profile, const StepTimeModel& mod
   return static_cast<double>(choices) / static_cast<double>(paths.tokens() * rounds_of(profile, layer));
 }
 
+/// The slowest GPU's compute in one round of a layer.
+std::chrono::duration<double> compute_time(const RoutingProfile& profile, const Placement& placement,
+                                           const Cluster& cluster, const StepTimeModel& model,
+                                           const Grid<std::uint64_t>& load_tokens, std::size_t layer) {
+  const std::vector<double> chances = expert_chances(profile, model, load_tokens, layer);
+  std::vector<std::chrono::duration<double>> gpu_time(placement.gpus());
+  const auto row = placement.row(LayerId(layer));
+  for (std::size_t slot = 0; slot < row.size(); ++slot) {
+    const double chance = chances[row[slot]] * placement.share(LayerId(layer), SlotId(slot));
+    const GpuId gpu = placement.gpu_of(SlotId(slot));
+    gpu_time[gpu.index()] += copy_time(model, chance) / cluster.speed(gpu);
+  }
+  return *std::ranges::max_element(gpu_time);
+}
+
 }  // namespace
 
 std::size_t rounds_of(const RoutingProfile& profile, std::size_t layer) {
@@ -161,30 +176,32 @@ std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Pla
   return traffic;
 }
 
+std::chrono::duration<double> transfer_time(const LayerTraffic& traffic, const Cluster& cluster) {
+  const auto of = [](double bytes, const Link& link) {
+    return std::chrono::duration<double>(bytes / (link.bandwidth_gb_per_s * 1e9));
+  };
+  if (traffic.busiest_gpu_bytes == 0) return std::chrono::duration<double>(0);
+  const Link& outer = traffic.inter_node_bytes > 0 ? cluster.inter_node : cluster.intra_node;
+  return std::max(of(traffic.intra_node_bytes, cluster.intra_node), of(traffic.inter_node_bytes, cluster.inter_node)) +
+         outer.latency;
+}
+
 std::chrono::duration<double> step_time(const RoutingProfile& profile, const Placement& placement,
                                         const Cluster& cluster, const StepTimeModel& model,
                                         const std::vector<LayerTraffic>& traffic) {
   const Grid<std::uint64_t> load = profile.total_load();
   std::chrono::duration<double> total{0};
+  std::vector<std::chrono::duration<double>> compute(load.rows());
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
-    const std::uint64_t layer_load = std::accumulate(load[layer].begin(), load[layer].end(), std::uint64_t{0});
-    if (layer_load == 0) continue;
-    const std::vector<double> chances = expert_chances(profile, model, load, layer);
-    std::vector<std::chrono::duration<double>> gpu_time(placement.gpus());
-    const auto row = placement.row(LayerId(layer));
-    for (std::size_t slot = 0; slot < row.size(); ++slot) {
-      const double chance = chances[row[slot]] * placement.share(LayerId(layer), SlotId(slot));
-      const GpuId gpu = placement.gpu_of(SlotId(slot));
-      gpu_time[gpu.index()] += copy_time(model, chance) / cluster.speed(gpu);
-    }
-    total += *std::max_element(gpu_time.begin(), gpu_time.end()) * static_cast<double>(rounds_of(profile, layer));
+    const bool is_loaded = std::ranges::any_of(load[layer], [](std::uint64_t tokens) { return tokens > 0; });
+    if (!is_loaded) continue;
+    compute[layer] = compute_time(profile, placement, cluster, model, load, layer);
+    total += compute[layer] * static_cast<double>(rounds_of(profile, layer)) + model.other_per_layer;
   }
-  for (const LayerTraffic& round : traffic) {
-    const std::chrono::duration<double> intra{round.intra_node_bytes / (cluster.intra_node.bandwidth_gb_per_s * 1e9)};
-    const std::chrono::duration<double> inter{round.inter_node_bytes / (cluster.inter_node.bandwidth_gb_per_s * 1e9)};
-    if (round.busiest_gpu_bytes == 0) continue;
-    total += std::max(intra, inter);
-    total += round.inter_node_bytes > 0 ? cluster.inter_node.latency : cluster.intra_node.latency;
+  for (std::size_t round = 0; round < traffic.size(); ++round) {
+    const auto transfer = transfer_time(traffic[round], cluster);
+    const auto at_once = std::min(transfer, compute[profile.paths.layer_of_round[round]]) * model.overlap_ratio;
+    total += transfer - at_once;
   }
   return total;
 }

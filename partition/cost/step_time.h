@@ -30,6 +30,10 @@ struct StepTimeModel {
   double combine_bytes = 14336;
   /// Experts a token chooses in a round, where the traffic has no token paths that tell; DeepSeek-V3's.
   double experts_per_token = 8;
+  /// Attention and all else that a layer with experts takes, whatever the placement.
+  std::chrono::duration<double, std::micro> other_per_layer{0};
+  /// How much of a round's computing and communication happens at once: 0 one after the other, 1 as long as the longer.
+  double overlap_ratio = 0;
 };
 
 /// Rounds of a token over a layer's experts; 1 where loads alone are known.
@@ -61,9 +65,13 @@ struct LayerTraffic {
 [[nodiscard]] std::vector<LayerTraffic> layer_traffic(const RoutingProfile& profile, const Placement& placement,
                                                       const Cluster& cluster, const StepTimeModel& model, Comm comm);
 
-/// Modelled time of one step: sum over layers of the slowest GPU's compute (c tokens + a touched experts, over its
-/// speed) and, where
-/// `traffic` is given, over rounds of the busiest GPU's transfer (worst tier) and that tier's latency.
+/// Time of a round's all-to-all: the busiest GPU's transfer on the slower tier, and the latency of the outer tier that
+/// is used. Nothing where nothing is sent.
+[[nodiscard]] std::chrono::duration<double> transfer_time(const LayerTraffic& traffic, const Cluster& cluster);
+
+/// Modelled time of one step (docs/reference/step-time.md): sum over layers with load of what is beside the experts
+/// and, for each round, of the slowest GPU's compute (c tokens + a touched experts, over its speed) and, where
+/// `traffic` [rounds] is given, of transfer_time(), less what overlaps.
 [[nodiscard]] std::chrono::duration<double> step_time(const RoutingProfile& profile, const Placement& placement,
                                                       const Cluster& cluster, const StepTimeModel& model,
                                                       const std::vector<LayerTraffic>& traffic);

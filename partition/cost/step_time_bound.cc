@@ -1,7 +1,6 @@
 #include "partition/cost/step_time_bound.h"
 
 #include <algorithm>
-#include <cmath>
 #include <numeric>
 
 #include "partition/cost/bounds.h"
@@ -20,12 +19,11 @@ std::chrono::duration<double> step_time_bound(const RoutingProfile& profile, std
     std::chrono::duration<double> all_gpus{0};
     for (const std::uint64_t tokens : load[layer]) {
       const double chance = std::min(1.0, static_cast<double>(tokens) * per_token);
-      all_gpus +=
-          model.compute_per_token * (batch * chance) + model.compute_per_expert * (1.0 - std::pow(1.0 - chance, batch));
+      all_gpus += copy_time(model, chance);
     }
     const std::chrono::duration<double> largest =
         model.compute_per_token * (batch * per_token * load_bound(load[layer], gpus, redundant));
-    total += std::max(all_gpus / static_cast<double>(gpus), largest);
+    total += std::max(all_gpus / static_cast<double>(gpus), largest) + model.other_per_layer;
   }
   return total;
 }

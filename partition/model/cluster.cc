@@ -26,6 +26,37 @@ Status validate_link(const Link& link, const char* tier) {
   return {};
 }
 
+Status check(const char* key, double value, bool is_valid, const char* range) {
+  if (is_valid) return {};
+  return invalid_input(fmt::format("cluster: {} is {}; give {}", key, value, range));
+}
+
+Status validate_gpu(const GpuSpec& gpu) {
+  constexpr double kMost = 1e6;
+  const auto check_rate = [&](const char* key, double rate) {
+    return check(key, rate, rate > 0 && rate <= kMost, "a number above 0 and at most 1e6");
+  };
+  EVENKEEL_TRY_STATUS(check_rate("gpu.memory_tb_per_s", gpu.memory_tb_per_s));
+  EVENKEEL_TRY_STATUS(check_rate("gpu.fp8_tflop_per_s", gpu.fp8_tflop_per_s));
+  EVENKEEL_TRY_STATUS(check_rate("gpu.bf16_tflop_per_s", gpu.bf16_tflop_per_s));
+  return check("gpu.reached_ratio", gpu.reached_ratio, gpu.reached_ratio > 0 && gpu.reached_ratio <= 1,
+               "a number above 0 and at most 1");
+}
+
+Status validate_step_time(const StepTimeSettings& settings) {
+  using Microseconds = StepTimeSettings::Microseconds;
+  const auto check_time = [](const char* key, Microseconds time) {
+    return check(key, time.count(), time.count() >= 0 && time.count() <= 1e9, "microseconds from 0 to 1e9");
+  };
+  EVENKEEL_TRY_STATUS(
+      check_time("step_time.compute_per_token_us", settings.compute_per_token.value_or(Microseconds(0))));
+  EVENKEEL_TRY_STATUS(
+      check_time("step_time.compute_per_expert_us", settings.compute_per_expert.value_or(Microseconds(0))));
+  EVENKEEL_TRY_STATUS(check_time("step_time.other_per_layer_us", settings.other_per_layer));
+  return check("step_time.overlap_ratio", settings.overlap_ratio,
+               settings.overlap_ratio >= 0 && settings.overlap_ratio <= 1, "a number from 0 to 1");
+}
+
 Status validate_speed(double speed, std::size_t gpu) {
   if (speed > 0 && speed <= kSpeedMax) return {};
   return invalid_input(
@@ -61,7 +92,9 @@ Status Cluster::validate() const {
                                      memory_gb[gpu], kMemoryGbMax));
   }
   EVENKEEL_TRY_STATUS(validate_link(intra_node, "intra_node"));
-  return validate_link(inter_node, "inter_node");
+  EVENKEEL_TRY_STATUS(validate_link(inter_node, "inter_node"));
+  EVENKEEL_TRY_STATUS(validate_gpu(gpu_spec));
+  return validate_step_time(step_time);
 }
 
 Result<Cluster> fitted_to_memory(Cluster cluster, double bytes_per_slot, std::size_t slots_in_all) {

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
+#include <optional>
 #include <vector>
 
 #include "partition/model/id.h"
@@ -19,14 +20,38 @@ struct Link {
   bool operator==(const Link&) const = default;
 };
 
+/// What one GPU computes with; the step-time model's constants are reckoned from it. Defaults are H100's (NVIDIA H100
+/// SXM data sheet, peaks without sparsity).
+struct GpuSpec {
+  double memory_tb_per_s = 3.35;
+  double fp8_tflop_per_s = 1979;
+  double bf16_tflop_per_s = 989.5;
+  /// Share of the peak that the experts' matrix products reach, above 0 and at most 1. DeepGEMM's grouped ones reach
+  /// 0.41 to 0.66 on H800: 815 to 1,297 TFLOP/s (tables of its README of February 2025).
+  double reached_ratio = 0.5;
+};
+
+/// What a cluster sets of the step-time model itself.
+struct StepTimeSettings {
+  using Microseconds = std::chrono::duration<double, std::micro>;
+  /// Measured c and a, in place of those reckoned from model and GPU.
+  std::optional<Microseconds> compute_per_token = std::nullopt;
+  std::optional<Microseconds> compute_per_expert = std::nullopt;
+  /// Attention and all else that a layer with experts takes, whatever the placement.
+  Microseconds other_per_layer{0};
+  /// How much of computing and communication of a layer happens at once: 0 one after the other, 1 as long as the
+  /// longer.
+  double overlap_ratio = 0;
+};
+
 /// The expert-parallel ranks a model is spread over: `gpus` GPUs on `nodes` machines, in order, the same number on
 /// each. GPUs may differ in speed and in slots; one that is lost has none.
 struct Cluster {
   std::size_t gpus = 1;
   std::size_t nodes = 1;
-  /// NVLink of an H100 node, one direction.
+  /// NVLink of an H100 node, one direction; latency of NCCL's Simple protocol, rounded (3.4 us in its tuning tables).
   Link intra_node{450.0, std::chrono::microseconds(3)};
-  /// One 400 Gbit/s InfiniBand port a GPU.
+  /// One 400 Gbit/s InfiniBand port a GPU; NCCL's tables had 9.6 us, and have 14 us since.
   Link inter_node{50.0, std::chrono::microseconds(10)};
   /// How fast each GPU computes, 1 being what the step-time model's constants are of [gpus]; empty: 1 each.
   std::vector<double> speeds = {};
@@ -34,6 +59,8 @@ struct Cluster {
   std::vector<std::uint32_t> slots = {};
   /// Memory of each GPU for the experts of all layers, in 1e9 bytes [gpus]; empty: enough.
   std::vector<double> memory_gb = {};
+  GpuSpec gpu_spec = {};
+  StepTimeSettings step_time = {};
 
   [[nodiscard]] std::size_t gpus_per_node() const { return gpus / nodes; }
   [[nodiscard]] NodeId node_of(GpuId gpu) const { return NodeId(gpu.index() / gpus_per_node()); }

@@ -9,6 +9,7 @@
 
 #include "partition/cost/model_step_time.h"
 #include "pipeline/cli/standard_input.h"
+#include "pipeline/config/bundled_files.h"
 #include "pipeline/config/model_file.h"
 #include "pipeline/config/strict_yaml.h"
 #include "pipeline/engine/placement_file.h"
@@ -122,9 +123,11 @@ Trace SelectionArguments::read(const InputArguments& input, const std::optional<
 
 void ClusterArguments::add_to(CLI::App& command) {
   command_ = &command;
-  add_setting(command, "--cluster", file, "YAML file of the cluster (docs/reference/config.md)");
+  add_setting(command, "--cluster", file,
+              "YAML file of the cluster (docs/reference/config.md), or hardware whose number --gpus and --nodes say: " +
+                  CLI::detail::join(hardware_names(), ", "));
   add_setting(command, "--ep-group", group, "The group of the cluster file, where it has several");
-  add_setting(command, "--gpus", gpus, "GPUs, instead of --cluster");
+  add_setting(command, "--gpus", gpus, "GPUs, instead of a cluster file");
   add_setting(command, "--nodes", nodes, "Nodes the GPUs are spread over; default 1");
 }
 
@@ -133,7 +136,18 @@ bool ClusterArguments::is_flag_given(const char* flag) const {
   return std::ranges::find(given, command_->get_option(flag)) != given.end();
 }
 
+EpGroup ClusterArguments::sized(Cluster cluster) const {
+  cluster.gpus = gpus.value_or(cluster.gpus);
+  cluster.nodes = nodes.value_or(cluster.nodes);
+  ok_or_exit(cluster.validate());
+  return {"", std::move(cluster), {}, std::nullopt};
+}
+
 std::vector<EpGroup> ClusterArguments::read_groups() const {
+  if (file && !is_path(*file)) {
+    std::vector<EpGroup> groups = value_or_exit(read_cluster(*file));
+    return group_of({sized(std::move(groups.front().cluster))});
+  }
   const bool has_file_flag = is_flag_given("--cluster");
   const bool has_count_flag = is_flag_given("--gpus") || is_flag_given("--nodes");
   const bool on_one_level = has_file_flag == has_count_flag;
@@ -146,19 +160,15 @@ std::vector<EpGroup> ClusterArguments::read_groups() const {
     throw CommandError{{ErrorCode::kInvalidInput, "--ep-group names a group of a cluster file; give --cluster"}};
   if (!gpus)
     throw CommandError{{ErrorCode::kInvalidInput, "no cluster is given; pass --gpus N [--nodes M] or --cluster FILE"}};
-  Cluster cluster;
-  cluster.gpus = *gpus;
-  cluster.nodes = nodes.value_or(1);
-  ok_or_exit(cluster.validate());
-  return {{"", cluster, {}, std::nullopt}};
+  return {sized({})};
 }
 
 std::vector<EpGroup> ClusterArguments::group_of(std::vector<EpGroup> groups) const {
   if (!group) return groups;
   const auto found = std::ranges::find(groups, *group, &EpGroup::name);
   if (found != groups.end()) return {*found};
-  throw CommandError{{ErrorCode::kInvalidInput, fmt::format("{}: it has no group '{}'; give one of {}", file->string(),
-                                                            *group, names_of(groups))}};
+  throw CommandError{{ErrorCode::kInvalidInput,
+                      fmt::format("{}: it has no group '{}'; give one of {}", *file, *group, names_of(groups))}};
 }
 
 EpGroup ClusterArguments::read() const {
@@ -166,7 +176,7 @@ EpGroup ClusterArguments::read() const {
   if (groups.size() == 1) return std::move(groups.front());
   throw CommandError{
       {ErrorCode::kInvalidInput,
-       fmt::format("{}: it has several EP groups; name one with --ep-group: {}", file->string(), names_of(groups))}};
+       fmt::format("{}: it has several EP groups; name one with --ep-group: {}", *file, names_of(groups))}};
 }
 
 void add_model_option(CLI::App& command, std::optional<ModelSpec>& model) {
@@ -188,8 +198,8 @@ void ModelArguments::add_to(CLI::App& command) {
       ->capture_default_str();
 }
 
-StepTimeModel ModelArguments::step_time() const {
-  StepTimeModel result = spec ? step_time_model(*spec) : StepTimeModel{};
+StepTimeModel ModelArguments::step_time(const Cluster& cluster) const {
+  StepTimeModel result = step_time_model(spec, cluster);
   result.batch_tokens = batch_tokens;
   return result;
 }
@@ -209,7 +219,10 @@ void SolveArguments::add_to(CLI::App& command) {
       ->capture_default_str();
   add_setting(command, "--groups", groups,
               "Routing groups of the model; EPLB packs them to nodes; default: those of --model, or 1");
-  add_setting(command, "--slack", options.load_slack_ratio, "Largest accepted load above the best found, as a ratio")
+  add_setting(
+      command, "--slack", slack,
+      "Largest accepted load above the best found, as a ratio; auto: of several the one with the least modelled "
+      "step time on sequences that a trial was not fitted to, strategy evenkeel")
       ->capture_default_str();
   add_setting(command, "--time", time,
               "Solver time of each strategy: 500ms, 10s, 2m; default: 10s, and 1s where GPUs are lost");
@@ -254,8 +267,13 @@ PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model
   result.strategy = strategy;
   result.groups = groups_of(model.spec);
   result.time = time_for(cluster);
+  result.load_slack_ratio = value_or_exit(parse_slack(slack));
+  if (slack == "auto" && objective != "lexicographic") {
+    throw CommandError{
+        {ErrorCode::kInvalidInput, "--slack auto is for the lexicographic objective; the weighted one has no slack"}};
+  }
   const bool has_speeds = std::ranges::adjacent_find(cluster.speeds, std::not_equal_to<>()) != cluster.speeds.end();
-  if (balance ? *balance == "time" : has_speeds) result.time_model = model.step_time();
+  if (balance ? *balance == "time" : has_speeds) result.time_model = model.step_time(cluster);
   // The slots that a cluster gives are the measure; place() says where they are too few, or contradict --redundant.
   const bool is_given = result.redundant > 0 && !has_lost(cluster);
   if (!is_given && cluster.slots_in_all() > experts) result.redundant = cluster.slots_in_all() - experts;
@@ -344,6 +362,14 @@ void check_robust(const SolveArguments& solve, const FromArguments& from) {
                                   from.bytes_max ? "--max-bytes" : "--max-moves")}};
 }
 
+Result<double> parse_slack(const std::string& text) {
+  if (text == "auto") return PlaceOptions{}.load_slack_ratio;
+  double slack = -1;
+  const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), slack);
+  if (code == std::errc() && rest == text.data() + text.size() && slack >= 0 && slack <= 1) return slack;
+  return invalid_input(fmt::format("--slack is '{}'; give a ratio from 0 to 1 such as 0.02, or auto", text));
+}
+
 Result<Robust> parse_robust(const std::string& text) {
   constexpr std::string_view kPrefix = "cvar:";
   if (text == "mean") return Robust{0.0};
@@ -423,7 +449,8 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   json["split"] = solve->split;
   json["survive"] = solve->options.survive;
   json["groups"] = solve->groups_of(model.spec);
-  json["slack"] = solve->options.load_slack_ratio;
+  json["slack"] = solve->slack == "auto" ? nlohmann::ordered_json("auto")
+                                         : nlohmann::ordered_json(value_or_exit(parse_slack(solve->slack)));
   json["time_seconds"] = solve->time_for(cluster).count();
   if (solve->options.work_units) json["work"] = *solve->options.work_units;
   json["seed"] = solve->options.seed;

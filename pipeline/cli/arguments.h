@@ -68,9 +68,10 @@ struct SelectionArguments {
   [[nodiscard]] Trace of_group(const InputArguments& input, const EpGroup& group, Trace trace) const;
 };
 
-/// --cluster and --ep-group, or --gpus and --nodes.
+/// --cluster and --ep-group, or --gpus and --nodes; with a hardware preset both.
 struct ClusterArguments {
-  std::optional<std::filesystem::path> file;
+  /// A cluster file, or a preset's name.
+  std::optional<std::string> file;
   std::optional<std::string> group;
   std::optional<std::size_t> gpus;
   std::optional<std::size_t> nodes;
@@ -85,6 +86,8 @@ struct ClusterArguments {
  private:
   [[nodiscard]] std::vector<EpGroup> group_of(std::vector<EpGroup> groups) const;
   [[nodiscard]] bool is_flag_given(const char* flag) const;
+  /// The cluster with --gpus and --nodes, where given, in place of its own.
+  [[nodiscard]] EpGroup sized(Cluster cluster) const;
 
   CLI::App* command_ = nullptr;
 };
@@ -101,7 +104,8 @@ struct ModelArguments {
   std::optional<std::string> comm_name;
 
   void add_to(CLI::App& command);
-  [[nodiscard]] StepTimeModel step_time() const;
+  /// The step-time model of the model on this cluster.
+  [[nodiscard]] StepTimeModel step_time(const Cluster& cluster) const;
   [[nodiscard]] Comm comm(Comm otherwise = Comm::kResident) const {
     if (!comm_name) return otherwise;
     return *comm_name == "dispatch" ? Comm::kDispatch : Comm::kResident;
@@ -117,6 +121,8 @@ struct SolveArguments {
   std::optional<std::string> time;
   /// Absent: time where speeds differ, else load.
   std::optional<std::string> balance;
+  /// A ratio, or "auto": the one of several with the least modelled step time.
+  std::string slack = "0.02";
   std::string objective = "lexicographic";
   std::string split = "even";
   std::vector<std::string> without;
@@ -126,6 +132,10 @@ struct SolveArguments {
 
   void add_to(CLI::App& command);
   [[nodiscard]] std::chrono::duration<double> time_for(const Cluster& cluster) const;
+  /// Whether the slack is to be chosen for a strategy that looks at one.
+  [[nodiscard]] bool chooses_slack(Strategy strategy) const {
+    return slack == "auto" && strategy == Strategy::kEvenkeel;
+  }
   [[nodiscard]] std::size_t groups_of(const std::optional<ModelSpec>& model) const;
   /// The options with a strategy, the model's groups and a way to count communication, for a cluster that may give the
   /// slots.
@@ -158,6 +168,9 @@ void check_robust(const SolveArguments& solve, const FromArguments& from);
 
 /// A duration such as 500ms, 10s, 2m or 1h; a bare number is seconds. Fails with kInvalidInput.
 [[nodiscard]] Result<std::chrono::duration<double>> parse_duration(const std::string& text);
+
+/// A slack such as 0.02, or that of PlaceOptions for "auto". Fails with kInvalidInput.
+[[nodiscard]] Result<double> parse_slack(const std::string& text);
 
 /// The measure "mean", "max" or "cvar:Q". Fails with kInvalidInput.
 [[nodiscard]] Result<Robust> parse_robust(const std::string& text);

@@ -8,7 +8,9 @@
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/html_option.h"
+#include "pipeline/cli/notes.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/cli/slack_choice.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
@@ -41,6 +43,8 @@ struct Traffic {
   std::optional<RoutingProfile> score;
   /// The placement that runs, if moves are counted from one.
   std::optional<Replan> replan;
+  /// Where slacks are tried.
+  std::optional<TrialTraffic> trial;
 };
 
 std::vector<Strategy> parse_strategies(const std::vector<std::string>& names) {
@@ -68,8 +72,17 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
   PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, traffic.fit.shape.experts);
   options.replan = traffic.replan;
   options.load_slack_ratio = slack.value_or(options.load_slack_ratio);
-  auto solution = place(traffic.fit, cluster, options,
-                        [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); });
+  const auto observer = [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); };
+  double slack_seconds = 0;
+  if (traffic.trial && !slack && arguments.solve.chooses_slack(strategy)) {
+    SlackChoice choice = value_or_exit(
+        choose_slack(*traffic.trial, cluster, std::move(options), arguments.model.step_time(cluster), observer));
+    options = std::move(choice.options);
+    slack_seconds = choice.seconds;
+    progress.show("");
+    print_notes({slack_note(options)});
+  }
+  auto solution = place(traffic.fit, cluster, options, observer);
   ReportPlacement scored{{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}},
                          std::nullopt,
                          slack};
@@ -81,13 +94,14 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
   }
   Solution solved = value_or_exit(std::move(solution));
   row.status = solved.status;
-  row.solve_seconds = solved.solve_seconds;
+  row.solve_seconds = slack_seconds + solved.solve_seconds;
   row.certificate = solved.certificate;
   row.stages = solved.stages;
   row.replan = solved.replan;
   const Placement* const running = options.replan ? &options.replan->running : nullptr;
   const auto measured = [&](const RoutingProfile& profile) {
-    return value_or_exit(measure(profile, solved.placement, cluster, arguments.model.step_time(), comm, running));
+    return value_or_exit(
+        measure(profile, solved.placement, cluster, arguments.model.step_time(cluster), comm, running));
   };
   row.in_sample = measured(traffic.fit);
   if (traffic.score) row.held_out = measured(*traffic.score);
@@ -111,7 +125,7 @@ nlohmann::ordered_json options_of(const CompareArguments& arguments, const Clust
 /// Writes the report on the placements, those of further slacks among them.
 void write_report(const CompareArguments& arguments, const Traffic& traffic, const Cluster& cluster,
                   std::vector<ReportPlacement> placements, Progress& progress) {
-  const StepTimeModel step_time = arguments.model.step_time();
+  const StepTimeModel step_time = arguments.model.step_time(cluster);
   const Comm comm = arguments.model.comm();
   for (const double slack : arguments.front) {
     placements.push_back(score(Strategy::kEvenkeel, slack, traffic, cluster, arguments, progress));
@@ -150,11 +164,12 @@ void run(const CompareArguments& arguments) {
     make_folder(*arguments.out_dir);
     write_split(*arguments.out_dir, split);
   }
-  Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows), std::nullopt, std::nullopt};
-  traffic.replan =
-      arguments.from.read(traffic.fit, whole_cluster, arguments.model.step_time(), arguments.solve.options.survive);
-  const Cluster cluster = arguments.from.settled(whole_cluster, traffic.replan, trace.shape,
-                                                 arguments.solve.options.redundant, arguments.model.step_time());
+  Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows), std::nullopt, std::nullopt, std::nullopt};
+  if (arguments.solve.slack == "auto") traffic.trial = value_or_exit(trial_traffic(trace, split.fit));
+  const StepTimeModel step_time = arguments.model.step_time(whole_cluster);
+  traffic.replan = arguments.from.read(traffic.fit, whole_cluster, step_time, arguments.solve.options.survive);
+  const Cluster cluster =
+      arguments.from.settled(whole_cluster, traffic.replan, trace.shape, arguments.solve.options.redundant, step_time);
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
   std::vector<ReportPlacement> placements;

@@ -38,7 +38,8 @@ void run(const EvaluateArguments& arguments) {
     const Placement* const from = i == 0 ? nullptr : &placements.front();
     ScoreRow row{
         arguments.placements[i].string(), SolveStatus::kOk, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
-    auto metrics = measure(profile, placements[i], cluster, arguments.model.step_time(), arguments.model.comm(), from);
+    auto metrics =
+        measure(profile, placements[i], cluster, arguments.model.step_time(cluster), arguments.model.comm(), from);
     if (!metrics) throw CommandError{{metrics.error().code, row.strategy + ": " + metrics.error().message}};
     row.in_sample = *std::move(metrics);
     rows.push_back(std::move(row));

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <numeric>
 #include <optional>
 
 #include "pipeline/cli/arguments.h"
@@ -9,6 +10,7 @@
 #include "pipeline/cli/html_option.h"
 #include "pipeline/cli/notes.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/cli/slack_choice.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
@@ -48,7 +50,7 @@ std::filesystem::path named(const std::filesystem::path& path, const std::string
 /// Writes the report on a placement.
 void write_report(const PartitionArguments& arguments, const std::filesystem::path& file, const RoutingProfile& profile,
                   const Cluster& cluster, Comm comm, const Placement* running, ReportPlacement placed) {
-  const StepTimeModel step_time = arguments.model.step_time();
+  const StepTimeModel step_time = arguments.model.step_time(cluster);
   HtmlReport report{"partition", options_json(arguments.input, cluster, arguments.model, comm, &arguments.solve),
                     cluster, comm, step_time};
   report.traffic = &profile;
@@ -74,17 +76,30 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
-  const StepTimeModel step_time = arguments.model.step_time();
+  const StepTimeModel step_time = arguments.model.step_time(group.cluster);
   auto replan = arguments.from.read(profile, group.cluster, step_time, arguments.solve.options.survive);
   const Cluster cluster =
       arguments.from.settled(group.cluster, replan, profile.shape, arguments.solve.options.redundant, step_time);
   PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, profile.shape.experts);
   options.replan = std::move(replan);
-  const Solution solution = value_or_exit(place(profile, cluster, options, [&](std::string_view stage) {
+  const auto observer = [&](std::string_view stage) {
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
-  }));
-  ScoreRow row{arguments.strategy, solution.status,      solution.solve_seconds, std::nullopt,
-               std::nullopt,       solution.certificate, solution.stages,        solution.replan};
+  };
+  double slack_seconds = 0;
+  if (arguments.solve.chooses_slack(strategy)) {
+    std::vector<std::size_t> sequences(trace.parts());
+    std::iota(sequences.begin(), sequences.end(), std::size_t{0});
+    SlackChoice choice = value_or_exit(
+        choose_slack(value_or_exit(trial_traffic(trace, sequences)), cluster, std::move(options), step_time, observer));
+    options = std::move(choice.options);
+    slack_seconds = choice.seconds;
+    progress.show("");
+    print_notes({slack_note(options)});
+  }
+  const Solution solution = value_or_exit(place(profile, cluster, options, observer));
+  ScoreRow row{arguments.strategy, solution.status, slack_seconds + solution.solve_seconds,
+               std::nullopt,       std::nullopt,    solution.certificate,
+               solution.stages,    solution.replan};
   const Placement* const running = options.replan ? &options.replan->running : nullptr;
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
   ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, trace.shape))));

@@ -50,13 +50,13 @@ ModelShape shape_of(const PlanArguments& arguments, const Cluster& cluster) {
 }
 
 double expert_bytes_of(const PlanArguments& arguments) {
-  return arguments.expert_bytes.value_or(arguments.model.step_time().expert_bytes);
+  return arguments.expert_bytes.value_or(arguments.model.step_time({}).expert_bytes);
 }
 
 std::chrono::duration<double> step_time_of(const PlanArguments& arguments, const RoutingProfile& profile,
                                            const std::filesystem::path& path, const Placement& placement,
                                            const Cluster& cluster) {
-  const auto metrics = measure(profile, placement, cluster, arguments.model.step_time(), arguments.model.comm());
+  const auto metrics = measure(profile, placement, cluster, arguments.model.step_time(cluster), arguments.model.comm());
   if (!metrics) throw CommandError{{metrics.error().code, path.string() + ": " + metrics.error().message}};
   return std::chrono::duration<double>(metrics->step_time_seconds);
 }

@@ -40,7 +40,7 @@ class Day {
       : options_(arguments.options) {
     options_.policy.cluster = cluster;
     options_.slack_ratio = slack_ratio;
-    options_.policy.step_time = arguments.model.step_time();
+    options_.policy.step_time = arguments.model.step_time(cluster);
     options_.comm = arguments.model.comm(Comm::kDispatch);
     options_.redundant = redundant;
     ok_or_exit(options_.policy.validate());

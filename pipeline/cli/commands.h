@@ -11,6 +11,7 @@ void add_compare_command(CLI::App& program);
 void add_evaluate_command(CLI::App& program);
 void add_convert_command(CLI::App& program);
 void add_inspect_command(CLI::App& program);
+void add_calibrate_command(CLI::App& program);
 void add_synth_command(CLI::App& program);
 void add_plan_command(CLI::App& program);
 void add_replay_command(CLI::App& program);

@@ -45,6 +45,7 @@ int run(int argc, char** argv) {
   evenkeel::add_compare_command(program);
   evenkeel::add_evaluate_command(program);
   evenkeel::add_convert_command(program);
+  evenkeel::add_calibrate_command(program);
   evenkeel::add_synth_command(program);
   evenkeel::add_plan_command(program);
   evenkeel::add_replay_command(program);

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <filesystem>
 #include <optional>
 #include <sstream>
 
+#include "pipeline/config/bundled_files.h"
 #include "pipeline/config/strict_yaml.h"
 
 namespace evenkeel {
@@ -19,6 +21,30 @@ Status read_link(const StrictYaml& yaml, const std::string& tier, Link& link) {
   if (bandwidth) link.bandwidth_gb_per_s = *bandwidth;
   if (latency) link.latency = std::chrono::duration<double, std::micro>(*latency);
   return {};
+}
+
+Status read_number(const StrictYaml& yaml, const char* key, double& value) {
+  EVENKEEL_TRY(number, yaml.number(key));
+  value = number.value_or(value);
+  return {};
+}
+
+Status read_gpu(const StrictYaml& yaml, GpuSpec& gpu) {
+  EVENKEEL_TRY_STATUS(read_number(yaml, "gpu.memory_tb_per_s", gpu.memory_tb_per_s));
+  EVENKEEL_TRY_STATUS(read_number(yaml, "gpu.fp8_tflop_per_s", gpu.fp8_tflop_per_s));
+  EVENKEEL_TRY_STATUS(read_number(yaml, "gpu.bf16_tflop_per_s", gpu.bf16_tflop_per_s));
+  return read_number(yaml, "gpu.reached_ratio", gpu.reached_ratio);
+}
+
+Status read_step_time(const StrictYaml& yaml, StepTimeSettings& settings) {
+  using Microseconds = StepTimeSettings::Microseconds;
+  EVENKEEL_TRY(per_token, yaml.number("step_time.compute_per_token_us"));
+  EVENKEEL_TRY(per_expert, yaml.number("step_time.compute_per_expert_us"));
+  EVENKEEL_TRY(other, yaml.number("step_time.other_per_layer_us"));
+  if (per_token) settings.compute_per_token = Microseconds(*per_token);
+  if (per_expert) settings.compute_per_expert = Microseconds(*per_expert);
+  if (other) settings.other_per_layer = Microseconds(*other);
+  return read_number(yaml, "step_time.overlap_ratio", settings.overlap_ratio);
 }
 
 /// The whole of a text as a number, or none.
@@ -75,12 +101,12 @@ struct Document {
 };
 
 /// The documents between lines of three dashes; what is empty but for comments before the first is none.
-std::vector<Document> documents_of(const std::filesystem::path& path, std::istream& in) {
-  std::vector<Document> documents{{path.string(), ""}};
+std::vector<Document> documents_of(const std::string& name, std::istream& in) {
+  std::vector<Document> documents{{name, ""}};
   bool is_empty = true;
   for (std::string line; std::getline(in, line);) {
     if (line.starts_with("---") && line.find_first_not_of("- \r\t") == std::string::npos) {
-      if (!is_empty) documents.push_back({fmt::format("{} (document {})", path.string(), documents.size() + 1), ""});
+      if (!is_empty) documents.push_back({fmt::format("{} (document {})", name, documents.size() + 1), ""});
       is_empty = true;
       continue;
     }
@@ -92,12 +118,47 @@ std::vector<Document> documents_of(const std::filesystem::path& path, std::istre
   return documents;
 }
 
+Result<StrictYaml> parse_group(const Document& document) {
+  return StrictYaml::parse(document.name, document.text,
+                           {"name",
+                            "hardware",
+                            "gpus",
+                            "nodes",
+                            "intra_node.bandwidth_gb_per_s",
+                            "intra_node.latency_us",
+                            "inter_node.bandwidth_gb_per_s",
+                            "inter_node.latency_us",
+                            "gpu.memory_tb_per_s",
+                            "gpu.fp8_tflop_per_s",
+                            "gpu.bf16_tflop_per_s",
+                            "gpu.reached_ratio",
+                            "step_time.compute_per_token_us",
+                            "step_time.compute_per_expert_us",
+                            "step_time.other_per_layer_us",
+                            "step_time.overlap_ratio",
+                            "speeds",
+                            "slots",
+                            "memory_gb",
+                            "layers",
+                            "stage"},
+                           {"speeds", "slots", "memory_gb", "layers"});
+}
+
+/// What the hardware is, without how much there is of it.
+Status read_hardware(const StrictYaml& yaml, const std::string& file, Cluster& cluster) {
+  if (const auto name = yaml.text("hardware")) {
+    EVENKEEL_TRY(preset, find_bundled(bundled_hardware(), *name, fmt::format("{}: hardware", file), "give one of"));
+    EVENKEEL_TRY(of_preset, parse_group({std::string(preset.name), std::string(preset.content)}));
+    EVENKEEL_TRY_STATUS(read_hardware(of_preset, file, cluster));
+  }
+  EVENKEEL_TRY_STATUS(read_link(yaml, "intra_node", cluster.intra_node));
+  EVENKEEL_TRY_STATUS(read_link(yaml, "inter_node", cluster.inter_node));
+  EVENKEEL_TRY_STATUS(read_gpu(yaml, cluster.gpu_spec));
+  return read_step_time(yaml, cluster.step_time);
+}
+
 Result<EpGroup> read_group(const Document& document) {
-  EVENKEEL_TRY(yaml, StrictYaml::parse(document.name, document.text,
-                                       {"name", "gpus", "nodes", "intra_node.bandwidth_gb_per_s",
-                                        "intra_node.latency_us", "inter_node.bandwidth_gb_per_s",
-                                        "inter_node.latency_us", "speeds", "slots", "memory_gb", "layers", "stage"},
-                                       {"speeds", "slots", "memory_gb", "layers"}));
+  EVENKEEL_TRY(yaml, parse_group(document));
   EpGroup group;
   Cluster& cluster = group.cluster;
   EVENKEEL_TRY(gpus, yaml.count("gpus"));
@@ -105,8 +166,7 @@ Result<EpGroup> read_group(const Document& document) {
   cluster.gpus = *gpus;
   EVENKEEL_TRY(nodes, yaml.count("nodes"));
   cluster.nodes = nodes.value_or(1);
-  EVENKEEL_TRY_STATUS(read_link(yaml, "intra_node", cluster.intra_node));
-  EVENKEEL_TRY_STATUS(read_link(yaml, "inter_node", cluster.inter_node));
+  EVENKEEL_TRY_STATUS(read_hardware(yaml, document.name, cluster));
   const auto check = [&]() -> Status {
     const Status status = cluster.validate();
     if (status) return {};
@@ -141,11 +201,22 @@ Result<EpGroup> read_group(const Document& document) {
 
 }  // namespace
 
-Result<std::vector<EpGroup>> read_cluster(const std::filesystem::path& path) {
-  EVENKEEL_TRY(text, read_settings_text(path));
+std::vector<std::string> hardware_names() { return names_of(bundled_hardware()); }
+
+Result<std::vector<EpGroup>> read_cluster(const std::string& path_or_name) {
+  std::string name = path_or_name;
+  std::string text;
+  if (is_path(path_or_name)) {
+    EVENKEEL_TRY(read, read_settings_text(path_or_name));
+    text = std::move(read);
+  } else {
+    EVENKEEL_TRY(preset, find_bundled(bundled_hardware(), path_or_name, "cluster", "give a cluster file, or one of"));
+    text = preset.content;
+    name += ".yaml";
+  }
   std::stringstream in(text);
   std::vector<EpGroup> groups;
-  const auto documents = documents_of(path, in);
+  const auto documents = documents_of(name, in);
   for (const Document& document : documents) {
     EVENKEEL_TRY(group, read_group(document));
     if (documents.size() > 1 && group.name.empty()) {

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <filesystem>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,8 +24,12 @@ struct EpGroup {
   std::optional<std::string> stage;
 };
 
+/// Names of the hardware presets that come with the program, ascending.
+[[nodiscard]] std::vector<std::string> hardware_names();
+
 /// Reads a cluster from YAML (docs/reference/config.md), a document for each EP group; what the file leaves out has the
-/// defaults of Cluster. Fails with kInvalidInput or kInfeasible.
-[[nodiscard]] Result<std::vector<EpGroup>> read_cluster(const std::filesystem::path& path);
+/// values of the hardware preset that it names, else the defaults of Cluster. `path_or_name` is a path where it has a
+/// slash or ends in .yaml, else the name of a preset. Fails with kInvalidInput or kInfeasible.
+[[nodiscard]] Result<std::vector<EpGroup>> read_cluster(const std::string& path_or_name);
 
 }  // namespace evenkeel

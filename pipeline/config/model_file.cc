@@ -1,15 +1,13 @@
 #include "pipeline/config/model_file.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
 
 #include "partition/model/id.h"
-#include "pipeline/config/bundled_models.h"
+#include "pipeline/config/bundled_files.h"
 #include "pipeline/config/strict_yaml.h"
-#include "pipeline/flags/nearest.h"
 
 namespace evenkeel {
 namespace {
@@ -148,27 +146,17 @@ const std::vector<std::string>& known_keys() {
 
 }  // namespace
 
-std::vector<std::string> bundled_model_names() {
-  std::vector<std::string> names;
-  for (const BundledModel& model : bundled_models()) names.emplace_back(model.name);
-  return names;
-}
+std::vector<std::string> bundled_model_names() { return names_of(bundled_models()); }
 
 Result<ModelSpec> read_model(const std::string& path_or_name) {
   const std::vector<std::string> lists{"dense_layers"};
-  if (path_or_name.find('/') != std::string::npos || path_or_name.ends_with(".yaml")) {
+  if (is_path(path_or_name)) {
     EVENKEEL_TRY(yaml, StrictYaml::read(path_or_name, known_keys(), lists));
     return ModelReader(path_or_name, std::move(yaml)).read();
   }
-  const auto models = bundled_models();
-  const auto model = std::ranges::find(models, path_or_name, &BundledModel::name);
-  if (model == models.end()) {
-    const auto names = bundled_model_names();
-    return invalid_input(fmt::format("model '{}' is unknown{}; give a model file, or one of {}", path_or_name,
-                                     did_you_mean(path_or_name, names), fmt::join(names, ", ")));
-  }
-  const std::string where = fmt::format("{}.yaml", model->name);
-  EVENKEEL_TRY(yaml, StrictYaml::parse(where, std::string(model->content), known_keys(), lists));
+  EVENKEEL_TRY(model, find_bundled(bundled_models(), path_or_name, "model", "give a model file, or one of"));
+  const std::string where = fmt::format("{}.yaml", model.name);
+  EVENKEEL_TRY(yaml, StrictYaml::parse(where, std::string(model.content), known_keys(), lists));
   return ModelReader(where, std::move(yaml)).read();
 }
 

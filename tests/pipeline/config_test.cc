@@ -46,6 +46,67 @@ TEST(ClusterFile, refuses_values_that_do_not_go_with_the_gpus) {
   }
 }
 
+TEST(ClusterFile, reads_the_gpu_and_the_step_time) {
+  const TemporaryFolder folder;
+  const auto groups = read_cluster(folder.write(
+      "c.yaml",
+      "gpus: 4\ngpu: {memory_tb_per_s: 8, fp8_tflop_per_s: 5000, bf16_tflop_per_s: 2500, reached_ratio: 0.4}\n"
+      "step_time: {compute_per_token_us: 0.1, compute_per_expert_us: 9, other_per_layer_us: 80, overlap_ratio: "
+      "0.5}\n"));
+  ASSERT_TRUE(groups) << groups.error().message;
+  const Cluster& cluster = groups->front().cluster;
+  EXPECT_EQ(cluster.gpu_spec.memory_tb_per_s, 8);
+  EXPECT_EQ(cluster.gpu_spec.fp8_tflop_per_s, 5000);
+  EXPECT_EQ(cluster.gpu_spec.bf16_tflop_per_s, 2500);
+  EXPECT_EQ(cluster.gpu_spec.reached_ratio, 0.4);
+  EXPECT_EQ(cluster.step_time.compute_per_token->count(), 0.1);
+  EXPECT_EQ(cluster.step_time.compute_per_expert->count(), 9);
+  EXPECT_EQ(cluster.step_time.other_per_layer.count(), 80);
+  EXPECT_EQ(cluster.step_time.overlap_ratio, 0.5);
+}
+
+TEST(ClusterFile, refuses_a_step_time_out_of_range) {
+  const TemporaryFolder folder;
+  for (const char* text : {"gpu: {memory_tb_per_s: 0}", "gpu: {fp8_tflop_per_s: -1}", "gpu: {bf16_tflop_per_s: 1e7}",
+                           "gpu: {reached_ratio: 1.5}", "step_time: {compute_per_token_us: -1}",
+                           "step_time: {compute_per_expert_us: x}", "step_time: {other_per_layer_us: 1e10}",
+                           "step_time: {overlap_ratio: 2}", "step_time: {overlap: 1}", "hardware: h101"}) {
+    const auto groups = read_cluster(folder.write("c.yaml", std::string("gpus: 4\n") + text + "\n"));
+    ASSERT_FALSE(groups) << text;
+    EXPECT_NE(groups.error().message.find("c.yaml: "), std::string::npos) << groups.error().message;
+  }
+}
+
+TEST(HardwarePreset, is_a_cluster_by_name) {
+  EXPECT_EQ(hardware_names(), (std::vector<std::string>{"gb200-nvl72", "h100", "h200"}));
+  for (const std::string& name : hardware_names()) {
+    const auto groups = read_cluster(name);
+    ASSERT_TRUE(groups) << groups.error().message;
+    ASSERT_EQ(groups->size(), 1U);
+    const Cluster& cluster = groups->front().cluster;
+    EXPECT_EQ(cluster.gpus, name == "gb200-nvl72" ? 72U : 8U);
+    EXPECT_EQ(cluster.intra_node.bandwidth_gb_per_s, name == "gb200-nvl72" ? 900 : 450);
+    EXPECT_EQ(cluster.gpu_spec.memory_tb_per_s, name == "gb200-nvl72" ? 8 : name == "h200" ? 4.8 : 3.35);
+  }
+  const auto unknown = read_cluster("h20");
+  ASSERT_FALSE(unknown);
+  EXPECT_NE(unknown.error().message.find("cluster 'h20' is unknown; did you mean 'h200'?"), std::string::npos)
+      << unknown.error().message;
+}
+
+TEST(HardwarePreset, gives_a_file_that_names_it_its_values_but_not_its_gpus) {
+  const TemporaryFolder folder;
+  const auto groups =
+      read_cluster(folder.write("c.yaml", "hardware: gb200-nvl72\ngpus: 16\nintra_node: {latency_us: 5}\n"));
+  ASSERT_TRUE(groups) << groups.error().message;
+  const Cluster& cluster = groups->front().cluster;
+  EXPECT_EQ(cluster.gpus, 16U);
+  EXPECT_EQ(cluster.intra_node.bandwidth_gb_per_s, 900);
+  EXPECT_EQ(cluster.intra_node.latency.count(), 5);
+  EXPECT_EQ(cluster.gpu_spec.fp8_tflop_per_s, 5000);
+  EXPECT_FALSE(read_cluster(folder.write("d.yaml", "hardware: h100\n")));
+}
+
 TEST(ClusterFile, reads_a_group_from_each_document) {
   const TemporaryFolder folder;
   const auto groups = read_cluster(folder.write(

@@ -1,0 +1,17 @@
+# evenkeel_bundle_configs(OUTPUT): writes a source file that holds configs/models/*.yaml and configs/hardware/*.yaml, so
+# that a program finds them wherever it is installed.
+function(evenkeel_bundle_configs output)
+  foreach(folder models hardware)
+    file(GLOB files CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/configs/${folder}/*.yaml)
+    list(SORT files)
+    set(entries "")
+    foreach(file ${files})
+      cmake_path(GET file STEM LAST_ONLY name)
+      file(READ ${file} content)
+      string(APPEND entries "    {\"${name}\", R\"yaml(${content})yaml\"},\n")
+    endforeach()
+    set(EVENKEEL_ENTRIES_${folder} "${entries}")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${files})
+  endforeach()
+  configure_file(${CMAKE_SOURCE_DIR}/pipeline/config/bundled_contents.cc.in ${output} @ONLY)
+endfunction()

@@ -1,0 +1,39 @@
+"""MoETuner's experiment: the table, and that evenkeel is never behind MoETuner's two stages solved well."""
+
+import sys
+import unittest
+
+import paths  # noqa: F401  (first: the modules below are found through it)
+
+import moetuner
+from harness import SKIPPED, CommandTest
+
+
+class Experiment(CommandTest):
+    def test_evenkeel_is_ahead_of_moetuner_on_mixtrals_shape(self):
+        cases = list(moetuner.cases("mixtral-like"))
+        self.assertEqual(len(cases), 4)
+        for case in cases:
+            gains = moetuner.speed_ups(moetuner.step_seconds(case, 3))
+            self.assertGreaterEqual(gains["evenkeel"], gains["moetuner-strong"], case)
+            self.assertGreater(gains["moetuner-strong"], 0, case)
+            self.assertEqual(gains["contiguous"], 0)
+
+    def test_the_table_has_a_row_a_case_and_published_figures_for_mixtrals_shape_alone(self):
+        gains = {"contiguous": 0.0, "moetuner": None, "moetuner-strong": 5.04, "evenkeel": 6.0}
+        mixtral = moetuner.Case("mixtral-like", None, moetuner.MIXTRAL, moetuner.SETTINGS[1], "dispatch")
+        other = moetuner.Case("gpt-oss", None, "gpt-oss-20b", moetuner.SETTINGS[0], "resident")
+        rows = moetuner.table([(mixtral, gains), (other, gains)]).splitlines()[2:]
+        self.assertEqual(rows, ["| mixtral-like | 2 | dispatch | - | 5.0 % | 6.0 % | 17.5 % |",
+                                "| gpt-oss | 1 | resident | - | 5.0 % | 6.0 % | - |"])
+
+    def test_the_table_goes_between_its_marks(self):
+        document = f"before\n{moetuner.BEGIN}\nold\n{moetuner.END}\nafter"
+        self.assertEqual(moetuner.splice(document, "new"), f"before\n{moetuner.BEGIN}\n\nnew\n\n{moetuner.END}\nafter")
+        self.assertRaises(ValueError, moetuner.splice, "nothing", "new")
+
+
+if __name__ == "__main__":
+    if not any(moetuner.cases("mixtral-like")):
+        sys.exit(SKIPPED)
+    unittest.main()
