@@ -22,6 +22,14 @@ scripts/check-format.sh
 scripts/build.sh release --with-tests
 ctest --preset release -j 2
 
+# What reads bytes of strangers and shared memory runs under AddressSanitizer and UndefinedBehaviorSanitizer every time; the
+# rest, and ThreadSanitizer, would double the time.
+guarded=(evenkeel_agents_test evenkeel_rebalancer_test)
+scripts/build.sh asan --with-tests "${guarded[@]}"
+for program in "${guarded[@]}"; do
+  build/asan/bin/"$program" --gtest_brief=1
+done
+
 if [ $full = yes ]; then
   # 20 million tokens, timed with nothing beside them.
   EVENKEEL_FULL=1 ctest --preset release -R '^test_profile_speed$'
