@@ -53,7 +53,9 @@ class Operated(Group):
             return None, ""
 
     def metrics(self):
-        return figures(self.get("/metrics")[1])
+        """Figures of the page; none while the service has no time to answer."""
+        status, page = self.get("/metrics")
+        return figures(page) if status == 200 else {}
 
     def present(self):
         """Agents of the one model that were heard from of late."""

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 #include "tests/rebalancer/core_fixture.h"
 
 namespace evenkeel::rebalancer {
@@ -108,7 +110,10 @@ TEST_F(CoreReports, of_a_distrusted_agent_are_left_out_of_windows_until_it_start
   const auto* job = first<StartPlanning>(actions);
   ASSERT_TRUE(job) << "nobody waits for the one that lies";
   const auto loads = job->request.forecast.windows.front().load_tokens[0];
-  EXPECT_NEAR(static_cast<double>(loads[0]) / static_cast<double>(loads[2]), 6, 1e-5) << "as b alone counts";
+  // Mean 30, squares of 1,800 in each of two layers, of which chance explains 30 x 3 times 1 + 2 sqrt(2 / 6).
+  const double kept = 1 - 90 * (1 + 2 * std::sqrt(1.0 / 3)) / 1'800;
+  EXPECT_NEAR(static_cast<double>(loads[0]) / static_cast<double>(loads[2]), (30 + 30 * kept) / (30 - 20 * kept), 1e-5)
+      << "as b alone counts";
   static_cast<void>(hello("a", 2));
   EXPECT_FALSE(core_.registry().agents().at("a").is_distrusted);
 }

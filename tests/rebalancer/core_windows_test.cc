@@ -13,7 +13,8 @@ class CoreWindows : public CoreTest {
                  const std::vector<std::uint64_t>& counts) {
     return receive(worker, report_of(sequence, counts, 1, window));
   }
-  /// Shares of the expected load of a plan's first layer, in percent.
+  /// Shares of the expected load of a plan's first layer, in percent; what chance explains of so few counts is out of
+  /// them.
   static std::vector<int> expected(const Actions& actions) {
     const auto* job = first<StartPlanning>(actions);
     EXPECT_TRUE(job);
@@ -28,7 +29,7 @@ class CoreWindows : public CoreTest {
 };
 
 TEST_F(CoreWindows, end_after_their_steps_with_the_exact_sum_of_all_reports) {
-  EXPECT_EQ(expected(start_plan()), (std::vector<int>{42, 42, 8, 8}));
+  EXPECT_EQ(expected(start_plan()), (std::vector<int>{41, 41, 9, 9}));
 }
 
 TEST_F(CoreWindows, wait_for_every_agent_its_steps_and_enough_tokens) {
@@ -90,7 +91,7 @@ TEST_F(CoreWindows, hold_what_was_counted_in_them_even_if_a_worker_is_ahead) {
   join_both();
   static_cast<void>(tagged("a", 1, 1, {100, 0, 0, 0}));
   static_cast<void>(tagged("a", 2, 2, {100, 0, 0, 900}));
-  EXPECT_EQ(expected(tagged("b", 1, 1, {0, 100, 0, 0})), (std::vector<int>{50, 50, 0, 0}));
+  EXPECT_EQ(expected(tagged("b", 1, 1, {0, 100, 0, 0})), (std::vector<int>{49, 49, 1, 1}));
 }
 
 TEST_F(CoreWindows, before_a_restart_are_nobodys_and_their_counts_are_in_no_window) {
@@ -103,7 +104,7 @@ TEST_F(CoreWindows, before_a_restart_are_nobodys_and_their_counts_are_in_no_wind
   EXPECT_EQ(sent_to<wire::ReportAck>(resumed, "b")->window_decided, 5U);
   EXPECT_EQ(core_.registry().tokens(), 200'000U) << "totals have them";
   static_cast<void>(tagged("a", 10, 6, {100'100, 0, 0, 0}));
-  EXPECT_EQ(expected(tagged("b", 10, 6, {100'000, 100, 0, 0})), (std::vector<int>{50, 50, 0, 0}));
+  EXPECT_EQ(expected(tagged("b", 10, 6, {100'000, 100, 0, 0})), (std::vector<int>{49, 49, 1, 1}));
 }
 
 TEST_F(CoreWindows, of_several_stages_are_expected_apart) {
@@ -117,7 +118,8 @@ TEST_F(CoreWindows, of_several_stages_are_expected_apart) {
   ASSERT_TRUE(job);
   ASSERT_EQ(job->request.forecast.windows.size(), 2U);
   EXPECT_EQ(job->request.forecast.windows[0].stage, "decode");
-  EXPECT_EQ(job->request.forecast.windows[0].load_tokens(0, 0), 0U);
+  const auto& decode = job->request.forecast.windows[0].load_tokens;
+  EXPECT_LT(decode(0, 0), decode(0, 2) / 20);
   EXPECT_EQ(job->request.forecast.windows[1].stage, "mixed");
 }
 
