@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
 
 #include "pipeline/config/strict_yaml.h"
 
@@ -47,6 +50,18 @@ std::map<std::string, std::string> given_settings(const CLI::App& program) {
     if (option->count() > 0) given[key] = option->results().back();
   }
   return given;
+}
+
+std::vector<std::string> changed_settings(const std::map<std::string, std::string>& running,
+                                          const std::map<std::string, std::string>& wanted,
+                                          std::span<const std::string_view> reloadable) {
+  std::vector<std::pair<std::string, std::string>> changed;
+  std::ranges::set_symmetric_difference(running, wanted, std::back_inserter(changed));
+  std::set<std::string> keys;
+  for (const auto& [key, value] : changed) {
+    if (std::ranges::find(reloadable, key) == reloadable.end()) keys.insert(key);
+  }
+  return {keys.begin(), keys.end()};
 }
 
 }  // namespace evenkeel

@@ -3,7 +3,9 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "partition/model/result.h"
@@ -20,5 +22,10 @@ namespace evenkeel {
 
 /// What was given of these settings, by flag, environment or file: key and text. After apply_settings_file().
 [[nodiscard]] std::map<std::string, std::string> given_settings(const CLI::App& program);
+
+/// Keys whose value differs and that a running program does not take, in order.
+[[nodiscard]] std::vector<std::string> changed_settings(const std::map<std::string, std::string>& running,
+                                                        const std::map<std::string, std::string>& wanted,
+                                                        std::span<const std::string_view> reloadable);
 
 }  // namespace evenkeel

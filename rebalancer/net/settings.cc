@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 #include <string_view>
 
 #include "pipeline/config/settings_file.h"
@@ -141,13 +140,7 @@ Result<Keys> read_keys(const Settings& settings) {
 }
 
 std::vector<std::string> changes_needing_restart(const Settings& running, const Settings& wanted) {
-  std::set<std::pair<std::string, std::string>> changed;
-  std::ranges::set_symmetric_difference(running.given, wanted.given, std::inserter(changed, changed.end()));
-  std::set<std::string> keys;
-  for (const auto& [key, value] : changed) {
-    if (std::ranges::find(kReloadable, key) == kReloadable.end()) keys.insert(key);
-  }
-  return {keys.begin(), keys.end()};
+  return changed_settings(running.given, wanted.given, kReloadable);
 }
 
 }  // namespace evenkeel::rebalancer
