@@ -61,7 +61,6 @@ class RecordingsTest(unittest.TestCase):
         rebalancer = self.group.rebalancer()
         agent = self.agent()
         self.wait_for("recording_counted", 3)
-        self.group.wait_until("contact", lambda: len(self.said("contact_made")) >= 2)
         self.wait_for_totals(tokens)
         agent.send_signal(signal.SIGTERM)
         self.assertEqual(agent.wait(timeout=10), 0)
