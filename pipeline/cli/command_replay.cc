@@ -126,15 +126,15 @@ void run(const ReplayArguments& arguments) {
   progress.show("");
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
+  const PolicyOptions& policy = days.front()->options().policy;
+  ok_or_exit(
+      write_output("-", arguments.json ? json_text(replay_json(replayed, policy)) : replay_table(replayed, policy)));
   if (arguments.html.file) {
     const auto decides = static_cast<std::size_t>(&deciding_day(replayed) - replayed.data());
     const ReplayOptions& options = days[decides]->options();
     ok_or_exit(write_html_report(*arguments.html.file, value_or_exit(replay_page(replayed[decides], last_window,
                                                                                  options.policy, options.comm))));
   }
-  const PolicyOptions& policy = days.front()->options().policy;
-  ok_or_exit(
-      write_output("-", arguments.json ? json_text(replay_json(replayed, policy)) : replay_table(replayed, policy)));
 }
 
 void add_options(CLI::App& command, ReplayArguments& arguments) {
@@ -156,6 +156,7 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
               "Largest accepted load above the best found, of plans on token paths, as a ratio; several with commas "
               "replay the day with each")
       ->delimiter(',')
+      ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str();
   add_setting(command, "--sweep-nodes", arguments.nodes,
               "Nodes that the GPUs are spread over, with commas: the day is replayed with each")

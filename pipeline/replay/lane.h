@@ -93,7 +93,7 @@ struct LaneResult {
   [[nodiscard]] double throughput(const PolicyOptions& options) const;
 };
 
-/// A day under one policy, window after window. Memory: a placement, and three numbers a window.
+/// A day under one policy, window after window. Memory: three placements, and two numbers a window.
 class Lane {
  public:
   Lane(std::unique_ptr<Rebalancing> rebalancing, const ReplayOptions& options);

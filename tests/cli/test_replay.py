@@ -94,7 +94,8 @@ class Replay(CommandTest):
     def test_refusals(self):
         for expected, options in (("every:N", ("--policy", "every:0")), ("did you mean 'evenkeel'", ("--policy", "evenkel")),
                                   ("twice", ("--policy", "never", "--policy", "never")), ("--stall", ("--stall", "2")),
-                                  ("--max-moves", ("--max-moves", "0"))):
+                                  ("--max-moves", ("--max-moves", "0")), ("--slack", ("--slack", "0.1,-1")),
+                                  ("slack", ("--slack", "nan"))):
             result = run("replay", DAY, "--gpus", 8, *options)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn(expected, result.stderr)
