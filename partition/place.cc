@@ -108,9 +108,8 @@ bool is_bounded(const PlaceOptions& options) {
 
 /// Whether windows are weighed against one another, rather than added up.
 bool has_windows_to_fit(const RoutingProfile& profile, const PlaceOptions& options) {
-  const bool has_dispatch = options.objective.comm == Comm::kDispatch && !profile.paths.empty();
   return options.robust && profile.windows.size() > 1 && options.strategy == Strategy::kEvenkeel &&
-         !options.objective.weighted && !has_dispatch && !is_bounded(options) && options.survive == 0 &&
+         !options.objective.weighted && !is_bounded(options) && options.survive == 0 &&
          options.split == ReplicaSplit::kEven;
 }
 

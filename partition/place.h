@@ -92,8 +92,8 @@ struct PlaceOptions {
   /// on any machine. 0 is no search.
   std::optional<std::uint64_t> work_units;
   /// How the load of several windows is weighed: each layer's best, and its cap, is of this measure of its peaks.
-  /// Absent: windows are added up. Kept by kEvenkeel with the lexicographic objective, not with dispatch communication
-  /// or a budget of moves; elsewhere windows are added up.
+  /// Absent: windows are added up. Kept by kEvenkeel with the lexicographic objective, not with a budget of moves;
+  /// elsewhere windows are added up.
   std::optional<Robust> robust;
   std::uint64_t seed = 1;
   /// 1 or 2. With work units the placement does not depend on it.

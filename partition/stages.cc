@@ -119,10 +119,10 @@ void Stages::set_goal(const std::vector<std::int64_t>& best_units) {
 
 void Stages::search() {
   if (budget_.exhausted()) return;
-  if (instance_.has_windows()) {
-    search_windows();
-  } else if (instance_.is_dispatch()) {
+  if (instance_.is_dispatch()) {
     search_dispatch();
+  } else if (instance_.has_windows()) {
+    search_windows();
   } else if (instance_.has_traffic()) {
     search_resident();
   }

@@ -9,6 +9,8 @@
 #include "partition/refine/annealing.h"
 #include "partition/refine/dispatch_layer.h"
 #include "partition/refine/layer_descent.h"
+#include "partition/refine/window_descent.h"
+#include "partition/refine/window_loads.h"
 
 namespace evenkeel {
 namespace {
@@ -22,12 +24,29 @@ constexpr std::size_t kRunsMax = 32;
 /// Share of a layer's time for the descent after the annealing.
 constexpr double kAnnealingShare = 0.97;
 
-bool is_within_cap(const DispatchLayer& layer, std::int64_t cap_units) {
-  return std::ranges::max(layer.gpu_load()) <= cap_units;
-}
+/// What one layer's load is held to.
+struct LayerCap {
+  const Instance& instance;
+  std::size_t layer;
+  const LoadGoal& goal;
 
-void descend(DispatchLayer& layer, std::int64_t cap_units, double excess_price, BudgetSlice& slice) {
-  LayerDescent descent(layer, cap_units, 0.0, excess_price);
+  [[nodiscard]] std::int64_t units() const { return goal.threshold_units[layer]; }
+  [[nodiscard]] double window_peak_max() const { return goal.window_peak_max[layer]; }
+
+  [[nodiscard]] bool holds(const DispatchLayer& candidate) const {
+    if (instance.has_windows()) return window_peak(instance, layer, candidate.gpu_of_item()) <= window_peak_max();
+    return std::ranges::max(candidate.gpu_load()) <= units();
+  }
+};
+
+void descend(DispatchLayer& layer, const LayerCap& cap, double excess_price, BudgetSlice& slice) {
+  if (cap.instance.has_windows()) {
+    WindowLoads loads(cap.instance, cap.layer, layer.gpu_of_item());
+    while (!slice.exhausted() && descend_under_windows(layer, loads, cap.window_peak_max() - kWindowRounding, slice)) {
+    }
+    return;
+  }
+  LayerDescent descent(layer, cap.units(), 0.0, excess_price);
   while (!slice.exhausted() && descent.pass(slice)) {
   }
 }
@@ -51,14 +70,52 @@ std::size_t runs_in(const BudgetSlice& slice, const Instance& instance) {
   return std::clamp(static_cast<std::size_t>(slice.remaining() / length), std::size_t{1}, kRunsMax);
 }
 
-void anneal(DispatchLayer& layer, const LoadGoal& goal, std::int64_t cap_units, Random& random, BudgetSlice& slice,
-            double scale) {
+/// Prices of load beyond the cap of one day's sums.
+class SummedLoads {
+ public:
+  SummedLoads(const DispatchLayer& layer, const LayerCap& cap) : layer_(layer) {
+    const auto total = std::accumulate(layer.gpu_load().begin(), layer.gpu_load().end(), std::int64_t{0});
+    mean_ = std::max(1.0, static_cast<double>(total) / static_cast<double>(layer.gpu_load().size()));
+    threshold_ = ratio(cap.units());
+  }
+
+  /// What a swap adds to it.
+  [[nodiscard]] float price(const WindowSwap& swap, const AnnealingPrices& prices) const {
+    const std::int64_t shift = layer_.load_units(swap.i) - layer_.load_units(swap.j);
+    const auto price = [&](std::int64_t load) { return prices.of_load(ratio(load), threshold_); };
+    const auto load = layer_.gpu_load();
+    return price(load[swap.a] - shift) + price(load[swap.b] + shift) - price(load[swap.a]) - price(load[swap.b]);
+  }
+  void apply(const WindowSwap&) {}
+
+ private:
+  [[nodiscard]] float ratio(std::int64_t units) const { return static_cast<float>(static_cast<double>(units) / mean_); }
+
+  const DispatchLayer& layer_;
+  double mean_;
+  float threshold_;
+};
+
+/// Prices of load beyond the cap in every window: the peak's alone are flat over most swaps.
+class WindowedLoads {
+ public:
+  WindowedLoads(const DispatchLayer& layer, const LayerCap& cap)
+      : loads_(cap.instance, cap.layer, layer.gpu_of_item()), threshold_(static_cast<float>(cap.window_peak_max())) {}
+
+  [[nodiscard]] float price(const WindowSwap& swap, const AnnealingPrices& prices) const {
+    return loads_.excess_price(swap, threshold_, prices.excess, prices.excess_squared);
+  }
+  void apply(const WindowSwap& swap) { loads_.apply(swap); }
+
+ private:
+  WindowLoads loads_;
+  float threshold_;
+};
+
+template <class Loads>
+void anneal(DispatchLayer& layer, Loads loads, const LoadGoal& goal, Random& random, BudgetSlice& slice, double scale) {
   static const MetropolisTable metropolis;
   constexpr std::uint64_t kBatch = 512;
-  const auto total = std::accumulate(layer.gpu_load().begin(), layer.gpu_load().end(), std::int64_t{0});
-  const double mean = std::max(1.0, static_cast<double>(total) / static_cast<double>(layer.gpu_load().size()));
-  const auto ratio = [&](std::int64_t units) { return static_cast<float>(static_cast<double>(units) / mean); };
-  const float threshold = ratio(cap_units);
   const auto items = static_cast<std::uint32_t>(layer.items());
   const std::uint64_t units_per_swap = layer.sets_per_item() * 2;
   while (!slice.exhausted()) {
@@ -68,16 +125,12 @@ void anneal(DispatchLayer& layer, const LoadGoal& goal, std::int64_t cap_units, 
     for (std::uint64_t batch = 0; batch < kBatch; ++batch) {
       const std::size_t i = random.below(items);
       const std::size_t j = random.below(items);
-      const std::size_t a = layer.gpu_of(i);
-      const std::size_t b = layer.gpu_of(j);
-      if (a == b) continue;
-      const std::int64_t shift = layer.load_units(i) - layer.load_units(j);
-      const auto price = [&](std::int64_t load) { return prices.of_load(ratio(load), threshold); };
-      const auto load = layer.gpu_load();
-      const float cost = price(load[a] - shift) + price(load[b] + shift) - price(load[a]) - price(load[b]) -
-                         static_cast<float>(layer.swap_gain(i, j));
+      const WindowSwap swap{i, j, layer.gpu_of(i), layer.gpu_of(j)};
+      if (swap.a == swap.b) continue;
+      const float cost = loads.price(swap, prices) - static_cast<float>(layer.swap_gain(i, j));
       if (cost >= prices.temperature * metropolis.at(random.next()) || layer.swap_duplicates(i, j)) continue;
       layer.swap(i, j);
+      loads.apply(swap);
       units += units_per_swap;
     }
     slice.spend(units);
@@ -93,13 +146,13 @@ Assignment descend_dispatch(const Instance& instance, const Assignment& start, c
     BudgetSlice part = slice.part(layer, instance.layers(), threads);
     // Not even time for the tables.
     if (part.exhausted()) return;
-    const std::int64_t cap = goal.threshold_units[layer];
+    const LayerCap cap{instance, layer, goal};
     DispatchLayer candidate(instance, layer, start[layer]);
-    const bool starts_within = is_within_cap(candidate, cap);
+    const bool starts_within = cap.holds(candidate);
     for (const double price : rising_prices()) {
       if (price == kHardCap || !starts_within) descend(candidate, cap, price, part);
     }
-    if (is_within_cap(candidate, cap)) std::ranges::copy(candidate.gpu_of_item(), result[layer].begin());
+    if (cap.holds(candidate)) std::ranges::copy(candidate.gpu_of_item(), result[layer].begin());
   });
   return result;
 }
@@ -118,16 +171,18 @@ Assignment anneal_dispatch(const Instance& instance, const Assignment& start, co
   Assignment best = start;
   for_each_item(instance.layers(), threads, [&](std::size_t layer) {
     BudgetSlice part = slice.part(layer, instance.layers(), threads);
-    const std::int64_t cap = goal.threshold_units[layer];
+    const LayerCap cap{instance, layer, goal};
     double least = layer_dispatch(instance, layer, start[layer]);
     Random random(seed, layer);
     const std::size_t runs = runs_in(part, instance);
     for (std::size_t run = 0; run < runs && !part.exhausted(); ++run) {
       BudgetSlice slice_of_run = part.part(run, runs, 1);
       DispatchLayer candidate(instance, layer, start[layer]);
-      anneal(candidate, goal, cap, random, slice_of_run, typical_change(candidate, seed));
+      const double scale = typical_change(candidate, seed);
+      instance.has_windows() ? anneal(candidate, WindowedLoads(candidate, cap), goal, random, slice_of_run, scale)
+                             : anneal(candidate, SummedLoads(candidate, cap), goal, random, slice_of_run, scale);
       descend(candidate, cap, kHardCap, slice_of_run);
-      if (!is_within_cap(candidate, cap) || candidate.cost() >= least) continue;
+      if (!cap.holds(candidate) || candidate.cost() >= least) continue;
       least = candidate.cost();
       std::ranges::copy(candidate.gpu_of_item(), best[layer].begin());
     }

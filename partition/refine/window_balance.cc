@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
 #include <vector>
 
 #include "partition/model/parallel.h"
 #include "partition/model/random.h"
 #include "partition/refine/annealing.h"
+#include "partition/refine/arrangement_layer.h"
 #include "partition/refine/relabel.h"
+#include "partition/refine/window_descent.h"
 #include "partition/refine/window_loads.h"
 
 namespace evenkeel {
@@ -18,8 +19,6 @@ namespace {
 constexpr int kFruitlessMax = 3;
 /// Proposals an item of the first annealing.
 constexpr std::uint64_t kFirstLength = 200;
-/// Rounding of single-precision sums: caps are kept with this to spare.
-constexpr double kRounding = 2e-6;
 
 /// One layer without its traffic.
 struct LayerState {
@@ -84,45 +83,15 @@ void balance_layer(const Instance& instance, std::size_t layer, std::span<GpuInd
   }
 }
 
-/// Gives each item of a layer its best partner once. Excess beyond the cap has a price that only a fast fall of it
-/// leaves unpaid. Returns whether anything moved.
-bool pass(Arrangement& arrangement, std::size_t layer, double peak_max, BudgetSlice& slice) {
-  constexpr double kExcessPrice = 1e3;
-  constexpr double kGainMin = 1e-9;
-  const Instance& instance = arrangement.instance();
-  WindowLoads loads(instance, layer, arrangement.assignment()[layer]);
-  const auto excess = [&](float peak) { return std::max(0.0, static_cast<double>(peak) - peak_max); };
-  bool moved = false;
-  for (std::size_t i = 0; i < instance.items() && !slice.exhausted(); ++i) {
-    slice.spend(instance.items());
-    std::optional<WindowSwap> best;
-    double best_gain = kGainMin;
-    for (std::size_t j = 0; j < instance.items(); ++j) {
-      const WindowSwap swap{i, j, arrangement.gpu_of(layer, i), arrangement.gpu_of(layer, j)};
-      if (swap.a == swap.b) continue;
-      double gain = arrangement.swap_gain(layer, i, j);
-      // Within the cap a swap can only raise the excess.
-      if (gain <= best_gain && excess(loads.peak()) == 0) continue;
-      gain += kExcessPrice * (excess(loads.peak()) - excess(loads.peak_after(swap)));
-      if (gain <= best_gain || arrangement.swap_duplicates(layer, i, j)) continue;
-      best_gain = gain;
-      best = swap;
-    }
-    if (!best) continue;
-    arrangement.swap(layer, best->i, best->j);
-    loads.apply(*best);
-    moved = true;
-  }
-  return moved;
-}
-
 void settle(Arrangement& arrangement, std::span<const double> peak_max, BudgetSlice& slice) {
   std::vector<bool> is_settled(arrangement.instance().layers(), false);
   while (std::ranges::find(is_settled, false) != is_settled.end()) {
     for (std::size_t layer = 0; layer < is_settled.size(); ++layer) {
       if (is_settled[layer]) continue;
       if (slice.exhausted()) return;
-      if (!pass(arrangement, layer, peak_max[layer] - kRounding, slice)) {
+      ArrangementLayer view(arrangement, layer);
+      WindowLoads loads(arrangement.instance(), layer, arrangement.assignment()[layer]);
+      if (!descend_under_windows(view, loads, peak_max[layer] - kWindowRounding, slice)) {
         is_settled[layer] = true;
         continue;
       }

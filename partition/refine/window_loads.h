@@ -15,6 +15,9 @@ struct WindowSwap {
   std::size_t a, b;
 };
 
+/// Rounding of single-precision sums of window loads: caps are kept with this to spare.
+inline constexpr double kWindowRounding = 2e-6;
+
 /// GPU loads of one layer in every window, as ratios to the window's mean, and the layer's peak: the instance's robust
 /// measure of the largest load in each window. Sums are kept in single precision: near a cap peak_of() decides.
 class WindowLoads {

@@ -241,7 +241,8 @@ void SolveArguments::add_to(CLI::App& command) {
               "load, A x share to another GPU of the node and B x share to another node")
       ->capture_default_str();
   add_setting(command, "--windows", windows,
-              "Windows the fitted sequences are cut into, in file order; loads in windows keep their own")
+              "Windows the fitted sequences are cut into, in file order; loads in windows keep their own; default: 1, "
+              "or what goes best with --slack auto")
       ->check(CLI::Range(std::size_t{1}, kWindowsMax))
       ->capture_default_str();
   add_setting(command, "--robust", robust,
@@ -284,10 +285,6 @@ PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model
     throw CommandError{{ErrorCode::kInvalidInput,
                         "--robust caps the load of windows, the weighted objective has no caps; give the lexicographic "
                         "one or leave --robust out"}};
-  }
-  if (robust && comm == Comm::kDispatch) {
-    throw CommandError{{ErrorCode::kInvalidInput,
-                        "--robust is for resident communication so far; give --comm resident or leave --robust out"}};
   }
   result.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"), is_left_out("glpk")};
   return result;
@@ -455,7 +452,7 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   if (solve->options.work_units) json["work"] = *solve->options.work_units;
   json["seed"] = solve->options.seed;
   json["objective"] = solve->objective;
-  json["windows"] = solve->windows;
+  json["windows"] = solve->windows.value_or(1);
   json["robust"] = solve->robust.value_or("mean");
   if (!solve->without.empty()) json["without"] = solve->without;
   return json;

@@ -126,7 +126,8 @@ struct SolveArguments {
   std::string objective = "lexicographic";
   std::string split = "even";
   std::vector<std::string> without;
-  std::size_t windows = 1;
+  /// Windows that the fitted sequences are cut into; absent: 1, or what goes best with a slack that is chosen.
+  std::optional<std::size_t> windows;
   /// Absent: the mean, where windows can be fitted at once.
   std::optional<std::string> robust;
 

@@ -43,7 +43,7 @@ struct Traffic {
   std::optional<RoutingProfile> score;
   /// The placement that runs, if moves are counted from one.
   std::optional<Replan> replan;
-  /// Where slacks are tried.
+  /// Where a slack is to be chosen.
   std::optional<TrialTraffic> trial;
 };
 
@@ -74,15 +74,20 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
   options.load_slack_ratio = slack.value_or(options.load_slack_ratio);
   const auto observer = [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); };
   double slack_seconds = 0;
+  std::optional<std::size_t> windows;
   if (traffic.trial && !slack && arguments.solve.chooses_slack(strategy)) {
     SlackChoice choice = value_or_exit(
         choose_slack(*traffic.trial, cluster, std::move(options), arguments.model.step_time(cluster), observer));
+    progress.show("");
+    print_notes({choice.note()});
     options = std::move(choice.options);
     slack_seconds = choice.seconds;
-    progress.show("");
-    print_notes({slack_note(options)});
+    windows = choice.windows;
   }
-  auto solution = place(traffic.fit, cluster, options, observer);
+  const bool is_cut_anew = windows && *windows != traffic.fit.windows.size();
+  auto solution =
+      place(is_cut_anew ? profile_of(traffic.trial->trace, traffic.trial->sequences, *windows) : traffic.fit, cluster,
+            options, observer);
   ReportPlacement scored{{name, SolveStatus::kInfeasible, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}},
                          std::nullopt,
                          slack};
@@ -164,8 +169,12 @@ void run(const CompareArguments& arguments) {
     make_folder(*arguments.out_dir);
     write_split(*arguments.out_dir, split);
   }
-  Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows), std::nullopt, std::nullopt, std::nullopt};
-  if (arguments.solve.slack == "auto") traffic.trial = value_or_exit(trial_traffic(trace, split.fit));
+  Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows.value_or(1)), std::nullopt, std::nullopt,
+                  std::nullopt};
+  if (arguments.solve.slack == "auto") {
+    traffic.trial.emplace(trace, split.fit, arguments.solve.windows);
+    ok_or_exit(check_trials(*traffic.trial));
+  }
   const StepTimeModel step_time = arguments.model.step_time(whole_cluster);
   traffic.replan = arguments.from.read(traffic.fit, whole_cluster, step_time, arguments.solve.options.survive);
   const Cluster cluster =

@@ -72,7 +72,7 @@ struct GroupFiles {
 /// Places the experts of one EP group, and writes its placement.
 ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, const EpGroup& group, const Trace& trace,
                      const GroupFiles& files, Progress& progress, std::string& summary) {
-  const RoutingProfile profile = profile_of(trace, arguments.solve.windows);
+  RoutingProfile profile = profile_of(trace, arguments.solve.windows.value_or(1));
   const PlacementFormat format = *placement_format(arguments.format);
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
@@ -90,11 +90,12 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
     std::vector<std::size_t> sequences(trace.parts());
     std::iota(sequences.begin(), sequences.end(), std::size_t{0});
     SlackChoice choice = value_or_exit(
-        choose_slack(value_or_exit(trial_traffic(trace, sequences)), cluster, std::move(options), step_time, observer));
+        choose_slack({trace, sequences, arguments.solve.windows}, cluster, std::move(options), step_time, observer));
+    progress.show("");
+    print_notes({choice.note()});
     options = std::move(choice.options);
     slack_seconds = choice.seconds;
-    progress.show("");
-    print_notes({slack_note(options)});
+    if (choice.windows != profile.windows.size()) profile = profile_of(trace, choice.windows);
   }
   const Solution solution = value_or_exit(place(profile, cluster, options, observer));
   ScoreRow row{arguments.strategy, solution.status, slack_seconds + solution.solve_seconds,

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -11,45 +12,122 @@ namespace evenkeel {
 namespace {
 
 constexpr std::array<double, 6> kSlacks{0, 0.005, 0.01, 0.02, 0.05, 0.1};
+/// Tried first, with the slack that a user has otherwise.
+constexpr std::array<std::size_t, 2> kWindows{1, 4};
+constexpr std::size_t kStretches = 16;
+
+/// Fits options to every second stretch of the sequences and scores them on the others, and the other way round.
+class Trials {
+ public:
+  Trials(const TrialTraffic& traffic, const Cluster& cluster, const StepTimeModel& model, const StageObserver& observer)
+      : trace_(traffic.trace), cluster_(cluster), model_(model), observer_(observer) {
+    const std::size_t count = traffic.sequences.size();
+    const std::size_t length = (count + kStretches - 1) / kStretches;
+    for (std::size_t first = 0, number = 0; first < count; first += length, ++number) {
+      const auto begin = traffic.sequences.begin() + static_cast<std::ptrdiff_t>(first);
+      const std::vector<std::size_t> stretch(begin,
+                                             begin + static_cast<std::ptrdiff_t>(std::min(length, count - first)));
+      Half& half = halves_[number % 2];
+      half.sequences.insert(half.sequences.end(), stretch.begin(), stretch.end());
+      half.stretches.push_back(profile_of(trace_, stretch));
+    }
+    for (Half& half : halves_) half.whole = profile_of(trace_, half.sequences);
+  }
+
+  /// Sum of the modelled step times of both halves, each as a whole and as the mean of its stretches.
+  Result<double> step_seconds(const PlaceOptions& options, std::size_t windows) {
+    double sum = 0;
+    for (std::size_t fitted = 0; fitted < halves_.size(); ++fitted) {
+      const RoutingProfile profile = profile_of(trace_, halves_[fitted].sequences, windows);
+      EVENKEEL_TRY(solution, place(profile, cluster_, options, observer_));
+      solve_seconds_ += solution.solve_seconds;
+      const Half& scored = halves_[1 - fitted];
+      EVENKEEL_TRY(whole, step_seconds(scored.whole, solution.placement, options.objective.comm));
+      sum += whole;
+      for (const RoutingProfile& stretch : scored.stretches) {
+        EVENKEEL_TRY(seconds, step_seconds(stretch, solution.placement, options.objective.comm));
+        sum += seconds / static_cast<double>(scored.stretches.size());
+      }
+    }
+    return sum;
+  }
+
+  [[nodiscard]] double solve_seconds() const { return solve_seconds_; }
+
+ private:
+  struct Half {
+    std::vector<std::size_t> sequences;
+    RoutingProfile whole;
+    std::vector<RoutingProfile> stretches;
+  };
+
+  [[nodiscard]] Result<double> step_seconds(const RoutingProfile& profile, const Placement& placement,
+                                            Comm comm) const {
+    EVENKEEL_TRY(metrics, measure(profile, placement, cluster_, model_, comm));
+    return metrics.step_time_seconds;
+  }
+
+  const Trace& trace_;
+  const Cluster& cluster_;
+  const StepTimeModel& model_;
+  const StageObserver& observer_;
+  std::array<Half, 2> halves_;
+  double solve_seconds_ = 0;
+};
 
 }  // namespace
 
-Result<TrialTraffic> trial_traffic(const Trace& trace, const std::vector<std::size_t>& sequences) {
-  if (trace.paths.empty())
+Status check_trials(const TrialTraffic& traffic) {
+  if (traffic.trace.paths.empty())
     return invalid_input("--slack auto trades load for communication, but the trace has no token paths; leave it out");
-  std::array<std::vector<std::size_t>, 2> halves;
-  for (std::size_t i = 0; i < sequences.size(); ++i) halves[i % 2].push_back(sequences[i]);
-  if (halves[1].empty()) {
+  if (traffic.sequences.size() < 2) {
     return invalid_input(
         "--slack auto fits to one half of the sequences and scores on the other, but there is one; give a number");
   }
-  return TrialTraffic{profile_of(trace, halves[0]), profile_of(trace, halves[1])};
+  return {};
 }
 
 Result<SlackChoice> choose_slack(const TrialTraffic& traffic, const Cluster& cluster, PlaceOptions options,
                                  const StepTimeModel& model, const StageObserver& observer) {
-  SlackChoice choice{options};
+  EVENKEEL_TRY_STATUS(check_trials(traffic));
+  Trials trials(traffic, cluster, model, observer);
+  SlackChoice choice{options, traffic.windows.value_or(1)};
   choice.options.time /= 2;
   if (options.work_units) *choice.options.work_units /= 2;
   PlaceOptions trial = choice.options;
-  trial.time /= static_cast<double>(kSlacks.size());
-  if (trial.work_units) *trial.work_units /= kSlacks.size();
+  const std::size_t solves = 2 * (kSlacks.size() + (traffic.windows ? 0 : kWindows.size() - 1));
+  trial.time /= static_cast<double>(solves);
+  if (trial.work_units) *trial.work_units /= solves;
+
   double least_seconds = std::numeric_limits<double>::infinity();
-  for (const double slack : kSlacks) {
+  const auto attempt = [&](double slack, std::size_t windows) -> Status {
     trial.load_slack_ratio = slack;
-    EVENKEEL_TRY(solution, place(traffic.fit, cluster, trial, observer));
-    EVENKEEL_TRY(metrics, measure(traffic.score, solution.placement, cluster, model, options.objective.comm));
-    choice.seconds += solution.solve_seconds;
-    if (metrics.step_time_seconds >= least_seconds) continue;
-    least_seconds = metrics.step_time_seconds;
+    EVENKEEL_TRY(seconds, trials.step_seconds(trial, windows));
+    const bool is_tie = seconds == least_seconds && slack < choice.options.load_slack_ratio;
+    if (seconds >= least_seconds && !is_tie) return {};
+    least_seconds = seconds;
     choice.options.load_slack_ratio = slack;
+    choice.windows = windows;
+    return {};
+  };
+  const double usual_slack = PlaceOptions{}.load_slack_ratio;
+  if (traffic.windows) {
+    EVENKEEL_TRY_STATUS(attempt(usual_slack, *traffic.windows));
+  } else {
+    for (const std::size_t windows : kWindows) EVENKEEL_TRY_STATUS(attempt(usual_slack, windows));
   }
+  for (const double slack : kSlacks) {
+    if (slack != usual_slack) EVENKEEL_TRY_STATUS(attempt(slack, choice.windows));
+  }
+  choice.seconds = trials.solve_seconds();
   return choice;
 }
 
-std::string slack_note(const PlaceOptions& chosen) {
-  return fmt::format("of slacks {} has the least modelled step time on sequences that were not fitted",
-                     chosen.load_slack_ratio);
+std::string SlackChoice::note() const {
+  return fmt::format(
+      "slack {} over {} window{} has the least modelled step time of those tried on sequences that were "
+      "not fitted",
+      options.load_slack_ratio, windows, windows == 1 ? "" : "s");
 }
 
 }  // namespace evenkeel

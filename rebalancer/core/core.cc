@@ -140,6 +140,8 @@ void Core::handle(const Tick&, TimePoint now) {
 }
 
 void Core::on(const Received& from, const wire::Hello& hello, TimePoint now) {
+  // A hello whose answer is late comes again.
+  const bool has_joined = registry_.find(from.peer, from.worker, hello.incarnation) != nullptr;
   auto why = reason_to_refuse(from, hello);
   if (!why) why = registry_.join(from.peer, from.worker, hello, now, options_.lease);
   if (why) {
@@ -154,7 +156,7 @@ void Core::on(const Received& from, const wire::Hello& hello, TimePoint now) {
   ++counters_.hellos_accepted;
   keep_totals();
   Agent& agent = *registry_.find(from.peer, from.worker, hello.incarnation);
-  note("agent_joined", {{"worker", from.worker}, {"incarnation", agent.incarnation}});
+  if (!has_joined) note("agent_joined", {{"worker", from.worker}, {"incarnation", agent.incarnation}});
   send(agent, wire::Snapshot{{term_, running_->epoch}, running_->placement});
   if (hello.is_observer()) return;
   if (retired_epoch_ == running_->epoch) send(agent, wire::Retire{{term_, running_->epoch}});

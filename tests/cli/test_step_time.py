@@ -1,6 +1,7 @@
 """The step-time model from the command line: hardware by name, settings of a cluster file, calibration, slack by step time."""
 
 import json
+import re
 import unittest
 
 from harness import DAY, RefusalTest, run
@@ -85,14 +86,27 @@ class Calibrate(RefusalTest):
 
 class SlackAuto(RefusalTest):
     def test_it_says_which_slack_and_keeps_it(self):
-        options = ["--gpus", 8, "--slack", "auto", "--work", 60000, "-o", self.folder / "p.json", "--json"]
+        options = ["--gpus", 8, "--slack", "auto", "--windows", 1, "--work", 60000, "-o", self.folder / "p.json", "--json"]
         result = self.succeed("partition", DAY, *options)
-        slack = float(result.stderr.split("note: of slacks ")[1].split()[0])
+        slack, windows = self.chosen(result)
+        self.assertEqual(windows, 1)
         self.assertIn(slack, (0, 0.005, 0.01, 0.02, 0.05, 0.1))
         row = json.loads(result.stdout)
         for layer, z_star in enumerate(row["certificate"]["z_star"]):
             self.assertLessEqual(row["in_sample"]["imbalance_by_layer"][layer], z_star * (1 + slack) + 1e-9)
         self.assertEqual(self.succeed("partition", DAY, *options).stderr, result.stderr)
+
+    def test_it_chooses_windows_too_where_none_are_given(self):
+        common = ["partition", DAY, "--gpus", 8, "--work", 2000000, "--comm", "dispatch", "-o", self.folder / "p.json", "--json"]
+        slack, windows = self.chosen(self.succeed(*common, "--slack", "auto"))
+        self.assertIn(windows, (1, 4))
+        row = json.loads(self.succeed(*common, "--slack", slack, "--windows", windows).stdout)
+        self.assertEqual(row["status"], "ok")
+
+    def chosen(self, result):
+        """Slack and windows that standard error tells of."""
+        slack, windows = re.search(r"note: slack (\S+) over (\d+) window", result.stderr).groups()
+        return float(slack), int(windows)
 
     def test_what_it_cannot_choose_is_refused(self):
         loads = self.text("loads.json", '{"logical_count": [[4, 3, 2, 1]]}')

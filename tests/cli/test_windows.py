@@ -50,6 +50,15 @@ class Windows(RefusalTest):
             plain = self.compare(DAY, "--holdout", 0.5, "--work", 500000, "--strategies", "lpt,evenkeel")
             self.assertEqual(plain["rows"][0]["held_out"], lpt["held_out"])
 
+    def test_dispatch_balances_windows_too(self):
+        if not ESFT.exists():
+            self.skipTest(f"{ESFT} is not there")
+        common = ("compare", ESFT, "--gpus", 8, "--comm", "dispatch", "--holdout", 0.5, "--work", 10000000, "--json")
+        lpt, apart = self.json_of(*common, "--windows", 8, "--strategies", "lpt,evenkeel")["rows"]
+        added_up = self.json_of(*common, "--strategies", "evenkeel")["rows"][0]
+        self.assertLess(apart["held_out"]["gpus_touched"], 0.95 * lpt["held_out"]["gpus_touched"])
+        self.assertLess(apart["held_out"]["imbalance_mean"], added_up["held_out"]["imbalance_mean"])
+
     def test_skipped_windows_are_those_a_profile_skips(self):
         whole, rest, running = self.folder / "whole.npz", self.folder / "rest.npz", self.folder / "running.json"
         self.succeed("profile", DAY, "--window-sequences", 4, "-o", whole)
@@ -65,7 +74,6 @@ class Windows(RefusalTest):
             (("--robust", "median"), ("--robust is 'median'", "give mean, max")),
             (("--robust", "cvar:1.5"), ("--robust is 'cvar:1.5'", "below 1")),
             (("--robust", "max", "--objective", "weighted:1,1"), ("weighted", "leave --robust out")),
-            (("--robust", "max", "--comm", "dispatch"), ("--robust", "--comm resident")),
             (("--robust", "max", "--max-moves", 0.1), ("--robust", "--max-moves")),
         ):
             self.refuse(2, expected, "compare", DAY, "--gpus", 4, *given)

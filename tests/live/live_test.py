@@ -19,7 +19,8 @@ import unittest
 BIN = pathlib.Path(os.environ["EVENKEEL_BIN"])
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRACE = ROOT / "tests" / "data" / "evenkeel-moe" / "day.npz"
-DEADLINE_S = 20
+# Far beyond what a machine that does nothing else needs.
+DEADLINE_S = 60
 
 
 def free_endpoint():
