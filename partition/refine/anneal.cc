@@ -9,6 +9,7 @@
 
 #include "partition/model/random.h"
 #include "partition/refine/annealing.h"
+#include "partition/refine/wide_vectors.h"
 #include "partition/refine/window_loads.h"
 
 namespace evenkeel {
@@ -39,9 +40,7 @@ struct Proposal {
 
 /// Affinities of a neighbouring layer when item i leaves part a for b and item j the other way. The innermost loop of
 /// the search: wider vectors, where the machine has them, take a third off it.
-#if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
+EVENKEEL_WIDE_VECTORS("avx512f", "avx2")
 void exchange(float* __restrict on_a, float* __restrict on_b, const float* __restrict traffic_i,
               const float* __restrict traffic_j, std::size_t items) {
   for (std::size_t item = 0; item < items; ++item) {

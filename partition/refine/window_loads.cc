@@ -4,6 +4,8 @@
 #include <iterator>
 #include <numeric>
 
+#include "partition/refine/wide_vectors.h"
+
 namespace evenkeel {
 namespace {
 
@@ -21,13 +23,9 @@ struct Exchange {
 };
 
 // The innermost loops of the search: wider vectors, where the machine has them, halve them.
-#if defined(__x86_64__)
-#define EVENKEEL_WIDE __attribute__((target_clones("avx2", "default")))
-#else
-#define EVENKEEL_WIDE
-#endif
 
-EVENKEEL_WIDE float excess_price_by(const Exchange& exchange, float threshold, float linear, float squared) {
+EVENKEEL_WIDE_VECTORS("avx2")
+float excess_price_by(const Exchange& exchange, float threshold, float linear, float squared) {
   const auto [on_a, on_b, of_i, of_j, windows] = exchange;
   float sums[kLanes] = {};
   for (std::size_t first = 0; first < windows; first += kLanes) {
@@ -46,7 +44,8 @@ EVENKEEL_WIDE float excess_price_by(const Exchange& exchange, float threshold, f
 }
 
 /// The larger of two GPUs' loads after an exchange, in `after` [windows], and whether it makes a largest load less.
-EVENKEEL_WIDE bool lowers_largest(const Exchange& exchange, const float* __restrict largest, float* __restrict after) {
+EVENKEEL_WIDE_VECTORS("avx2")
+bool lowers_largest(const Exchange& exchange, const float* __restrict largest, float* __restrict after) {
   const auto [on_a, on_b, of_i, of_j, windows] = exchange;
   int lowered[kLanes] = {};
   for (std::size_t first = 0; first < windows; first += kLanes) {
@@ -61,7 +60,8 @@ EVENKEEL_WIDE bool lowers_largest(const Exchange& exchange, const float* __restr
   return std::ranges::any_of(lowered, [](int lane) { return lane != 0; });
 }
 
-EVENKEEL_WIDE void raise_to(float* __restrict values, const float* __restrict others, std::size_t windows) {
+EVENKEEL_WIDE_VECTORS("avx2")
+void raise_to(float* __restrict values, const float* __restrict others, std::size_t windows) {
   for (std::size_t first = 0; first < windows; first += kLanes) {
     for (std::size_t lane = 0; lane < kLanes; ++lane)
       values[first + lane] = std::max(values[first + lane], others[first + lane]);
