@@ -106,13 +106,6 @@ bool is_bounded(const PlaceOptions& options) {
   return *options.replan->moves_max < running.layers() * running.slots();
 }
 
-/// Whether windows are weighed against one another, rather than added up.
-bool has_windows_to_fit(const RoutingProfile& profile, const PlaceOptions& options) {
-  return options.robust && profile.windows.size() > 1 && options.strategy == Strategy::kEvenkeel &&
-         !options.objective.weighted && !is_bounded(options) && options.survive == 0 &&
-         options.split == ReplicaSplit::kEven;
-}
-
 /// An instance, and what making it took.
 struct Prepared {
   Instance instance;
@@ -123,7 +116,7 @@ Result<Prepared> prepare(const RoutingProfile& profile, const Cluster& cluster, 
   const Budget clock = Budget::wall(std::chrono::hours(1));
   EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads,
                                        options.survive + 1));
-  if (has_windows_to_fit(profile, options)) fit_windows(profile, *options.robust, instance);
+  if (profile.windows.size() > 1 && weighs_windows(options)) fit_windows(profile, *options.robust, instance);
   return Prepared{std::move(instance), clock.elapsed().count()};
 }
 
@@ -145,7 +138,7 @@ void certify(const RoutingProfile& profile, const Cluster& cluster, const PlaceO
   Certificate& certificate = solution.certificate;
   std::optional<double> bound;
   // The bound is of an even split.
-  if (instance != nullptr && instance->has_traffic() && !solution.placement.fields().shares) {
+  if (options.has_bound && instance != nullptr && instance->has_traffic() && !solution.placement.fields().shares) {
     constexpr double kSecondsUnderWork = 1.0;
     const double seconds = options.work_units ? kSecondsUnderWork : 0.2 + 0.05 * options.time.count();
     if (const auto iterations = bound_iterations(*instance, seconds))
@@ -351,6 +344,11 @@ Result<Solution> place_by_strategy(const RoutingProfile& profile, const Cluster&
 }
 
 }  // namespace
+
+bool weighs_windows(const PlaceOptions& options) {
+  return options.robust && options.strategy == Strategy::kEvenkeel && !options.objective.weighted &&
+         !is_bounded(options) && options.survive == 0 && options.split == ReplicaSplit::kEven;
+}
 
 std::string_view strategy_name(Strategy strategy) {
   return std::ranges::find(kNames, strategy, &std::pair<Strategy, std::string_view>::first)->second;

@@ -99,10 +99,15 @@ struct PlaceOptions {
   /// 1 or 2. With work units the placement does not depend on it.
   std::size_t threads = 2;
   Ablation without;
+  /// Whether a bound on communication is computed for the certificate.
+  bool has_bound = true;
   /// The budget of moves is kept by kEvenkeel, with the lexicographic objective, and ignored by the others. Without a
   /// budget the strategies of ours name GPUs so that few slots move; published ones stay as they are.
   std::optional<Replan> replan;
 };
+
+/// Whether windows are weighed against one another, rather than added up.
+[[nodiscard]] bool weighs_windows(const PlaceOptions& options);
 
 /// One step of the solver and what it did to the objective.
 struct StageReport {

@@ -26,6 +26,7 @@ StepTimeModel step_time_model(const ModelSpec& model, const Cluster& cluster) {
   step_time.expert_bytes = model.expert_bytes;
   step_time.dispatch_bytes = model.dispatch_bytes;
   step_time.combine_bytes = model.combine_bytes;
+  step_time.experts_per_token = static_cast<double>(model.top_k);
   return with_settings(step_time, cluster.step_time);
 }
 

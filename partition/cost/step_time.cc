@@ -84,7 +84,7 @@ std::size_t first_expert_gpu(const ServingTable& table, std::size_t layer, std::
 /// of.
 double experts_per_token(const RoutingProfile& profile, const StepTimeModel& model, std::size_t layer) {
   const TokenPaths& paths = profile.paths;
-  if (paths.empty()) return model.experts_per_token;
+  if (paths.empty()) return paths.top_k > 0 ? static_cast<double>(paths.top_k) : model.experts_per_token;
   std::size_t choices = 0;
   for (std::size_t round = 0; round < paths.rounds(); ++round) {
     if (paths.layer_of_round[round] != layer) continue;

@@ -35,6 +35,7 @@ struct LoadWindow {
 /// The experts each of a bounded sample of tokens took through all rounds, grouped by sequence. Empty where the input
 /// has loads only.
 struct TokenPaths {
+  /// Also of loads alone, where it is known; else 0.
   std::size_t top_k = 0;
   /// Row of the placement each round belongs to [rounds]; models with several rounds over one layer repeat a row.
   std::vector<std::uint32_t> layer_of_round;

@@ -103,6 +103,10 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
   row.certificate = solved.certificate;
   row.stages = solved.stages;
   row.replan = solved.replan;
+  if (windows) {
+    row.slack = options.load_slack_ratio;
+    row.windows = windows;
+  }
   const Placement* const running = options.replan ? &options.replan->running : nullptr;
   const auto measured = [&](const RoutingProfile& profile) {
     return value_or_exit(
@@ -141,6 +145,8 @@ void write_report(const CompareArguments& arguments, const Traffic& traffic, con
   report.traffic = held_out ? held_out : &traffic.fit;
   report.is_held_out = held_out != nullptr;
   report.fitted_windows = traffic.fit.windows.size();
+  for (const ReportPlacement& placement : placements)
+    report.fitted_windows = placement.score.windows.value_or(report.fitted_windows);
   report.before =
       traffic.replan
           ? running_placement(traffic.replan->running, traffic.fit, held_out, cluster, step_time, comm)

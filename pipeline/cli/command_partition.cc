@@ -86,6 +86,7 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
   };
   double slack_seconds = 0;
+  std::optional<std::size_t> chosen_windows;
   if (arguments.solve.chooses_slack(strategy)) {
     std::vector<std::size_t> sequences(trace.parts());
     std::iota(sequences.begin(), sequences.end(), std::size_t{0});
@@ -95,6 +96,7 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
     print_notes({choice.note()});
     options = std::move(choice.options);
     slack_seconds = choice.seconds;
+    chosen_windows = choice.windows;
     if (choice.windows != profile.windows.size()) profile = profile_of(trace, choice.windows);
   }
   const Solution solution = value_or_exit(place(profile, cluster, options, observer));
@@ -110,6 +112,10 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
   }
   progress.show("");
   print_notes(placement_losses(solution.placement, format, trace.shape));
+  if (chosen_windows) {
+    row.slack = options.load_slack_ratio;
+    row.windows = chosen_windows;
+  }
   if (row.replan) summary += replan_text(*row.replan, solution.placement) + "\n";
   summary += fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", files.output.string(),
                          solution.placement.layers(), solution.placement.slots(), cluster.gpus);

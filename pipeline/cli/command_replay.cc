@@ -8,6 +8,7 @@
 #include "pipeline/cli/arguments.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/html_option.h"
+#include "pipeline/cli/notes.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/replay/lane.h"
@@ -71,9 +72,8 @@ class Day {
   }
 
   ReplayedDay take() && {
-    ReplayedDay day{options_.policy.cluster.nodes, options_.redundant, options_.slack_ratio, {}, {}};
+    ReplayedDay day{options_.policy.cluster.nodes, options_.redundant, options_.slack_ratio, {}, 0, {}};
     for (Lane& lane : lanes_) day.lanes.push_back(std::move(lane).take());
-    day.verdict = verdict_of(day.lanes, options_.policy);
     return day;
   }
 
@@ -89,6 +89,23 @@ class Day {
   std::vector<std::string> names_;
   std::vector<Lane> lanes_;
 };
+
+/// Refuses sweeps of what nothing looks at.
+void check_sweeps(const ReplayArguments& arguments) {
+  if (arguments.start && arguments.redundant != std::vector<std::size_t>{0}) {
+    throw CommandError{
+        {ErrorCode::kInvalidInput,
+         "--start and --redundant are both given; the placement has its own spare slots, leave one out"}};
+  }
+  const auto is_searched = [](const std::string& name) {
+    return name.starts_with("every:") && (name.ends_with(":evenkeel") || name.ends_with(":metis-glpk"));
+  };
+  if (arguments.slack.size() > 1 && std::ranges::none_of(arguments.policies, is_searched)) {
+    throw CommandError{{ErrorCode::kInvalidInput,
+                        "--slack has several values, but no policy trades load for traffic: evenkeel decides on loads "
+                        "alone; add --policy every:N:evenkeel, or give one"}};
+  }
+}
 
 /// A day for each combination of what is swept. Lanes keep hold of their day's options.
 std::vector<std::unique_ptr<Day>> days_of(const ReplayArguments& arguments) {
@@ -108,6 +125,7 @@ std::vector<std::unique_ptr<Day>> days_of(const ReplayArguments& arguments) {
 }
 
 void run(const ReplayArguments& arguments) {
+  check_sweeps(arguments);
   const std::vector<std::unique_ptr<Day>> days = days_of(arguments);
   RoutingProfile last_window;
   Progress progress;
@@ -124,16 +142,20 @@ void run(const ReplayArguments& arguments) {
   progress.show("replaying");
   ok_or_exit(reader.finish());
   progress.show("");
+  if (reader.has_loads())
+    print_notes({"the recording is of loads: step times are of computing alone, the same for every --comm and number of nodes"});
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
   const PolicyOptions& policy = days.front()->options().policy;
+  judge(replayed, policy);
   ok_or_exit(
       write_output("-", arguments.json ? json_text(replay_json(replayed, policy)) : replay_table(replayed, policy)));
   if (arguments.html.file) {
     const auto decides = static_cast<std::size_t>(&deciding_day(replayed) - replayed.data());
     const ReplayOptions& options = days[decides]->options();
-    ok_or_exit(write_html_report(*arguments.html.file, value_or_exit(replay_page(replayed[decides], last_window,
-                                                                                 options.policy, options.comm))));
+    HtmlReport page = value_or_exit(replay_page(replayed[decides], last_window, options.policy, options.comm));
+    page.consistency = report_consistency(last_window, 2);
+    ok_or_exit(write_html_report(*arguments.html.file, page));
   }
 }
 

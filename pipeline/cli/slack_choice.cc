@@ -4,16 +4,23 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
+#include <cmath>
 #include <limits>
 
 #include "partition/cost/metrics.h"
+#include "partition/model/budget.h"
 
 namespace evenkeel {
 namespace {
 
-constexpr std::array<double, 6> kSlacks{0, 0.005, 0.01, 0.02, 0.05, 0.1};
-/// Tried first, with the slack that a user has otherwise.
-constexpr std::array<std::size_t, 2> kWindows{1, 4};
+/// Tried in this order, after the slack that a user has otherwise, as far as time goes.
+constexpr std::array<double, 4> kSlacks{0.01, 0, 0.05, 0.005};
+constexpr std::size_t kWindows = 4;
+/// Share of the time for trials.
+constexpr double kTrialShare = 0.5;
+/// What the options keep of the time even where trials take longer than expected.
+constexpr double kKeptShare = 0.3;
 constexpr std::size_t kStretches = 16;
 
 /// Fits options to every second stretch of the sequences and scores them on the others, and the other way round.
@@ -35,12 +42,11 @@ class Trials {
   }
 
   /// Sum of the modelled step times of both halves, each as a whole and as the mean of its stretches.
-  Result<double> step_seconds(const PlaceOptions& options, std::size_t windows) {
+  Result<double> step_seconds(const PlaceOptions& options, std::size_t windows) const {
     double sum = 0;
     for (std::size_t fitted = 0; fitted < halves_.size(); ++fitted) {
       const RoutingProfile profile = profile_of(trace_, halves_[fitted].sequences, windows);
       EVENKEEL_TRY(solution, place(profile, cluster_, options, observer_));
-      solve_seconds_ += solution.solve_seconds;
       const Half& scored = halves_[1 - fitted];
       EVENKEEL_TRY(whole, step_seconds(scored.whole, solution.placement, options.objective.comm));
       sum += whole;
@@ -51,8 +57,6 @@ class Trials {
     }
     return sum;
   }
-
-  [[nodiscard]] double solve_seconds() const { return solve_seconds_; }
 
  private:
   struct Half {
@@ -72,7 +76,6 @@ class Trials {
   const StepTimeModel& model_;
   const StageObserver& observer_;
   std::array<Half, 2> halves_;
-  double solve_seconds_ = 0;
 };
 
 }  // namespace
@@ -90,19 +93,30 @@ Status check_trials(const TrialTraffic& traffic) {
 Result<SlackChoice> choose_slack(const TrialTraffic& traffic, const Cluster& cluster, PlaceOptions options,
                                  const StepTimeModel& model, const StageObserver& observer) {
   EVENKEEL_TRY_STATUS(check_trials(traffic));
-  Trials trials(traffic, cluster, model, observer);
+  const Budget clock = Budget::wall(kTrialShare * options.time);
+  const Trials trials(traffic, cluster, model, observer);
   SlackChoice choice{options, traffic.windows.value_or(1)};
-  choice.options.time /= 2;
-  if (options.work_units) *choice.options.work_units /= 2;
-  PlaceOptions trial = choice.options;
-  const std::size_t solves = 2 * (kSlacks.size() + (traffic.windows ? 0 : kWindows.size() - 1));
-  trial.time /= static_cast<double>(solves);
-  if (trial.work_units) *trial.work_units /= solves;
+  const bool tries_windows = !traffic.windows && traffic.trace.load_windows.empty() && weighs_windows(options);
+  std::size_t left = kSlacks.size() + (tries_windows ? 2 : 1);
+  PlaceOptions trial = options;
+  trial.has_bound = false;
+  if (options.work_units) {
+    const auto units = static_cast<double>(*options.work_units);
+    choice.options.work_units = static_cast<std::uint64_t>((1 - kTrialShare) * units);
+    trial.work_units = static_cast<std::uint64_t>(kTrialShare * units / static_cast<double>(2 * left));
+  }
 
   double least_seconds = std::numeric_limits<double>::infinity();
+  // Of one of a trial's two placements, beside searching.
+  std::chrono::duration<double> aside{0};
   const auto attempt = [&](double slack, std::size_t windows) -> Status {
+    const auto share = clock.remaining() / static_cast<double>(2 * left--);
+    if (!options.work_units && share <= aside && std::isfinite(least_seconds)) return {};
     trial.load_slack_ratio = slack;
+    trial.time = std::max(std::chrono::duration<double>(0), share - aside);
+    const auto before = clock.elapsed();
     EVENKEEL_TRY(seconds, trials.step_seconds(trial, windows));
+    aside = std::max(std::chrono::duration<double>(0), (clock.elapsed() - before) / 2 - trial.time);
     const bool is_tie = seconds == least_seconds && slack < choice.options.load_slack_ratio;
     if (seconds >= least_seconds && !is_tie) return {};
     least_seconds = seconds;
@@ -111,15 +125,11 @@ Result<SlackChoice> choose_slack(const TrialTraffic& traffic, const Cluster& clu
     return {};
   };
   const double usual_slack = PlaceOptions{}.load_slack_ratio;
-  if (traffic.windows) {
-    EVENKEEL_TRY_STATUS(attempt(usual_slack, *traffic.windows));
-  } else {
-    for (const std::size_t windows : kWindows) EVENKEEL_TRY_STATUS(attempt(usual_slack, windows));
-  }
-  for (const double slack : kSlacks) {
-    if (slack != usual_slack) EVENKEEL_TRY_STATUS(attempt(slack, choice.windows));
-  }
-  choice.seconds = trials.solve_seconds();
+  EVENKEEL_TRY_STATUS(attempt(usual_slack, choice.windows));
+  if (tries_windows) EVENKEEL_TRY_STATUS(attempt(usual_slack, kWindows));
+  for (const double slack : kSlacks) EVENKEEL_TRY_STATUS(attempt(slack, choice.windows));
+  choice.options.time = std::max(options.time - clock.elapsed(), kKeptShare * options.time);
+  choice.seconds = clock.elapsed().count();
   return choice;
 }
 

@@ -23,11 +23,11 @@ double LaneResult::step_seconds_mean() const {
 }
 
 double LaneResult::step_seconds_tail() const {
-  constexpr double kTail = 0.99;
   std::vector<double> seconds;
   for (const ServedWindow& window : windows) seconds.push_back(window.step_seconds);
   std::ranges::sort(seconds);
-  return seconds[static_cast<std::size_t>(kTail * static_cast<double>(seconds.size() - 1))];
+  // The nearest rank of 0.99, in whole numbers.
+  return seconds[(99 * seconds.size() + 99) / 100 - 1];
 }
 
 double LaneResult::throughput(const PolicyOptions& options) const {
@@ -48,6 +48,7 @@ Status Lane::serve(const ReplayWindow& window) {
                                                   cluster.gpus, cluster.nodes));
     running_ = std::move(contiguous);
   }
+  if (const auto next = std::exchange(next_, std::nullopt)) EVENKEEL_TRY_STATUS(migrate(*next));
   EVENKEEL_TRY(hindsight, rebalancing_->before(window));
   if (hindsight) running_ = std::move(*hindsight);
   EVENKEEL_TRY(metrics, measure(profile, *running_, cluster, options_.policy.step_time, options_.comm));
@@ -58,9 +59,10 @@ Status Lane::serve(const ReplayWindow& window) {
     traffic_bytes_ += *metrics.busiest_gpu_bytes;
     result_.busiest_gpu_bytes = traffic_bytes_ / static_cast<double>(result_.windows.size());
   }
-  EVENKEEL_TRY(next, rebalancing_->after(window, *running_));
   result_.last = running_;
-  if (next) return migrate(*next);
+  EVENKEEL_TRY(next, rebalancing_->after(window, *running_));
+  next_ = std::move(next);
+  result_.plans_missed = rebalancing_->plans_missed();
   return {};
 }
 

@@ -48,6 +48,8 @@ class Rebalancing {
   }
   /// Why it did what it did after the last window; empty where it has nothing to say.
   [[nodiscard]] virtual std::string reason() const { return ""; }
+  /// How often its planner found no placement in its budget.
+  [[nodiscard]] virtual std::size_t plans_missed() const { return 0; }
 };
 
 /// A policy by its name: never, every:N, every:N:STRATEGY, evenkeel or oracle. Fails with kInvalidInput.
@@ -76,6 +78,8 @@ struct LaneResult {
   std::vector<ReplayEpoch> epochs;
   std::size_t moves = 0;
   double moved_bytes = 0;
+  /// Plans that were not found in their budget.
+  std::size_t plans_missed = 0;
   /// Serving time, and serving time lost to migrations.
   double serving_seconds = 0;
   double stall_seconds = 0;
@@ -87,7 +91,7 @@ struct LaneResult {
   [[nodiscard]] double seconds() const { return serving_seconds + stall_seconds; }
   [[nodiscard]] double imbalance_mean() const;
   [[nodiscard]] double step_seconds_mean() const;
-  /// The step time that one window in a hundred is above.
+  /// The step time that at most one window in a hundred is above: of fewer windows the longest.
   [[nodiscard]] double step_seconds_tail() const;
   /// Tokens a second, migrations included.
   [[nodiscard]] double throughput(const PolicyOptions& options) const;
@@ -107,6 +111,8 @@ class Lane {
   std::unique_ptr<Rebalancing> rebalancing_;
   const ReplayOptions& options_;
   std::optional<Placement> running_;
+  /// What is to serve from the next window on. After the last nothing is moved.
+  std::optional<Placement> next_;
   LaneResult result_;
   double traffic_bytes_ = 0;
 };

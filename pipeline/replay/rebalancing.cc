@@ -55,11 +55,18 @@ class Every : public Rebalancing {
     seen_.windows.insert(seen_.windows.end(), counted.windows.begin(), counted.windows.end());
     append(seen_.paths, counted.paths);
     if (++windows_ % every_ != 0) return std::optional<Placement>();
-    EVENKEEL_TRY(next, placed(seen_, options_, strategy_));
+    auto next = placed(seen_, options_, strategy_);
     seen_ = {};
-    return std::optional(std::move(next));
+    // What has no plan in its budget keeps what runs.
+    if (!next && next.error().code == ErrorCode::kTimeLimit) {
+      ++plans_missed_;
+      return std::optional<Placement>();
+    }
+    EVENKEEL_TRY(placement, std::move(next));
+    return std::optional(std::move(placement));
   }
   [[nodiscard]] std::string reason() const override { return fmt::format("{} windows have passed", every_); }
+  [[nodiscard]] std::size_t plans_missed() const override { return plans_missed_; }
 
  private:
   std::string name_;
@@ -68,6 +75,7 @@ class Every : public Rebalancing {
   const ReplayOptions& options_;
   RoutingProfile seen_;
   std::size_t windows_ = 0;
+  std::size_t plans_missed_ = 0;
 };
 
 /// The service's own decisions.

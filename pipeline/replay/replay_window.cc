@@ -30,6 +30,7 @@ Status WindowReader::begin(const std::string& path, const RecordingHeader& heade
     path_ = path;
     first_ = header;
   }
+  if (header.top_k > 0) top_k_ = header.top_k;
   if (header.experts) experts_ = std::max(experts_.value_or(0), *header.experts);
   first_window_ = sequences_.empty() ? 0 : sequences_.rbegin()->first + 1;
   return {};
@@ -69,6 +70,12 @@ Status WindowReader::finish() {
   const std::size_t experts = experts_.value_or(std::size_t{largest_} + 1);
   for (const auto& [number, sequences] : sequences_) EVENKEEL_TRY_STATUS(take_paths(sequences, experts));
   if (windows_ == 0) return invalid_input(fmt::format("{}: it has no window to replay; record some traffic", path_));
+  if (windows_ == 1) {
+    return invalid_input(
+        fmt::format("{}: it has one window, and plans serve from the next on; cut it with evenkeel profile "
+                    "--window-sequences N, and replay that",
+                    path_));
+  }
   return {};
 }
 
@@ -78,6 +85,7 @@ Status WindowReader::take_loads() {
   for (const LoadWindow& of_stage : present_)
     window.stages.push_back({of_stage.stage, busiest_layer(of_stage.load_tokens) / top_k_, of_stage.load_tokens});
   window.profile.windows = std::exchange(present_, {});
+  window.profile.paths.top_k = top_k_;
   ++windows_;
   return take_(window);
 }

@@ -42,6 +42,8 @@ class WindowReader : public RecordingSink {
   /// Hands on what is left. Fails with kInvalidInput where there was no window.
   Status finish();
   [[nodiscard]] std::size_t windows() const { return windows_; }
+  /// Whether windows are of loads, without the traffic between layers.
+  [[nodiscard]] bool has_loads() const { return first_ && first_->has_loads; }
 
  private:
   /// That of DeepSeek-V3, whose figures are the step-time model's other defaults.

@@ -9,23 +9,29 @@
 
 namespace evenkeel {
 
-ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const PolicyOptions& options) {
+const LaneResult& never_of(std::span<const LaneResult> lanes) {
   const auto never = std::ranges::find(lanes, "never", &LaneResult::policy);
   EVENKEEL_CHECK(never != lanes.end(), "never always runs");
+  return *never;
+}
+
+ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const LaneResult& never, const PolicyOptions& options) {
   const LaneResult* best = nullptr;
   for (const LaneResult& lane : lanes) {
     if (lane.policy == "never" || lane.policy == "oracle") continue;
     if (best == nullptr || lane.seconds() < best->seconds()) best = &lane;
   }
   if (best == nullptr) return {false, "", "no policy that rebalances was replayed; add --policy evenkeel"};
-  const double gain = best->throughput(options) / never->throughput(options) - 1;
+  const double gain = best->throughput(options) / never.throughput(options) - 1;
+  const double throughput = best->throughput(options);
   const bool is_rebalance = gain >= options.gain_min_ratio && best->moves > 0;
   const std::string figures =
       fmt::format("{} serves {:.2f} % {} tokens a second than never, with {} slots moved in {} migrations",
                   best->policy, std::abs(gain) * 100, gain < 0 ? "fewer" : "more", best->moves, best->epochs.size());
-  if (is_rebalance) return {true, best->policy, figures};
+  if (is_rebalance) return {true, best->policy, figures, throughput};
   return {false, best->policy,
-          fmt::format("{}; from {:.2f} % more it is worth the trouble", figures, options.gain_min_ratio * 100)};
+          fmt::format("{}; from {:.2f} % more it is worth the trouble", figures, options.gain_min_ratio * 100),
+          throughput};
 }
 
 }  // namespace evenkeel

@@ -14,10 +14,17 @@ struct ReplayVerdict {
   std::string policy;
   /// One sentence with the figures.
   std::string reason;
+  /// Of the best policy, in tokens a second; 0 without one.
+  double throughput = 0;
 };
 
-/// Sets the best of the policies that could run (all but never and the oracle) against never: rebalance where it serves
-/// at least `gain_min_ratio` more tokens a second, migrations included. Needs lanes of one day, never's among them.
-[[nodiscard]] ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const PolicyOptions& options);
+/// The lane of never. Needs it among the lanes of a day.
+[[nodiscard]] const LaneResult& never_of(std::span<const LaneResult> lanes);
+
+/// Sets the best of a day's policies that could run (all but never and the oracle) against never, of this day or of the
+/// one that a sweep starts from: rebalance where it serves at least `gain_min_ratio` more tokens a second, migrations
+/// included.
+[[nodiscard]] ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const LaneResult& never,
+                                       const PolicyOptions& options);
 
 }  // namespace evenkeel

@@ -33,6 +33,7 @@ ordered_json lane_json(const LaneResult& lane, const ReplayedDay& day, const Pol
       {"moves", lane.moves},
       {"migrations", lane.epochs.size()},
       {"moved_bytes", lane.moved_bytes},
+      {"plans_missed", lane.plans_missed},
       {"stall_seconds", lane.stall_seconds},
       {"serving_seconds", lane.serving_seconds},
       {"windows", lane.windows.size()}};
@@ -111,8 +112,19 @@ class Sweep {
 }  // namespace
 
 const ReplayedDay& deciding_day(const std::vector<ReplayedDay>& days) {
-  const auto found = std::ranges::find_if(days, [](const ReplayedDay& day) { return day.verdict.is_rebalance; });
-  return found == days.end() ? days.front() : *found;
+  const ReplayedDay* best = nullptr;
+  for (const ReplayedDay& day : days) {
+    if (day.verdict.is_rebalance && (best == nullptr || day.verdict.throughput > best->verdict.throughput)) best = &day;
+  }
+  return best == nullptr ? days.front() : *best;
+}
+
+void judge(std::vector<ReplayedDay>& days, const PolicyOptions& options) {
+  for (ReplayedDay& day : days) {
+    const LaneResult& never = never_of(std::ranges::find(days, day.nodes, &ReplayedDay::nodes)->lanes);
+    day.never_throughput = never.throughput(options);
+    day.verdict = verdict_of(day.lanes, never, options);
+  }
 }
 
 Result<HtmlReport> replay_page(const ReplayedDay& day, const RoutingProfile& last_window, const PolicyOptions& options,
@@ -153,14 +165,14 @@ Result<HtmlReport> replay_page(const ReplayedDay& day, const RoutingProfile& las
 }
 
 ordered_json replay_json(const std::vector<ReplayedDay>& days, const PolicyOptions& options) {
-  const ReplayVerdict& verdict = deciding_day(days).verdict;
+  const ReplayedDay& decides = deciding_day(days);
   ordered_json policies = ordered_json::array();
   for (const ReplayedDay& day : days) {
     for (const LaneResult& lane : day.lanes) policies.push_back(lane_json(lane, day, options));
   }
   return {{"schema", "evenkeel.replay/1"},
-          {"verdict", verdict.is_rebalance ? "rebalance" : "keep"},
-          {"reason", verdict.reason},
+          {"verdict", decides.verdict.is_rebalance ? "rebalance" : "keep"},
+          {"reason", Sweep(days).prefix(decides) + decides.verdict.reason},
           {"steps_per_window", options.window_steps},
           {"batch_tokens", options.step_time.batch_tokens},
           {"spare_bytes", static_cast<double>(options.spare) * options.step_time.expert_bytes},
@@ -176,13 +188,12 @@ std::string replay_table(const std::vector<ReplayedDay>& days, const PolicyOptio
                     std::back_inserter(columns));
   Table table(std::move(columns));
   for (const ReplayedDay& day : days) {
-    const auto never = std::ranges::find(day.lanes, "never", &LaneResult::policy);
     for (const LaneResult& lane : day.lanes) {
       std::vector<std::string> cells{lane.policy};
       std::ranges::move(sweep.cells(day), std::back_inserter(cells));
       std::ranges::move(
           std::array{fmt::format("{:.0f}", lane.throughput(options)),
-                     fmt::format("{:+.2f} %", 100 * (lane.throughput(options) / never->throughput(options) - 1)),
+                     fmt::format("{:+.2f} %", 100 * (lane.throughput(options) / day.never_throughput - 1)),
                      fmt::format("{:.3f}", lane.step_seconds_mean() * 1e3),
                      fmt::format("{:.3f}", lane.step_seconds_tail() * 1e3),
                      fmt::format("{:.4f}", lane.imbalance_mean()), fmt::format("{}", lane.moves),
@@ -194,6 +205,12 @@ std::string replay_table(const std::vector<ReplayedDay>& days, const PolicyOptio
   }
   std::string text = table.text();
   for (const ReplayedDay& day : days) {
+    for (const LaneResult& lane : day.lanes) {
+      if (lane.plans_missed > 0) {
+        text += fmt::format("{}{}: {} times no plan was found in its budget, and nothing moved; give more --work\n",
+                            sweep.prefix(day), lane.policy, lane.plans_missed);
+      }
+    }
     text += fmt::format("{}{}: {}\n", sweep.prefix(day), day.verdict.is_rebalance ? "rebalance" : "keep",
                         day.verdict.reason);
   }

@@ -18,10 +18,17 @@ struct ReplayedDay {
   std::size_t redundant = 0;
   double slack_ratio = 0;
   std::vector<LaneResult> lanes;
+  /// What throughputs are set against: never's of the first day on as many nodes.
+  double never_throughput = 0;
   ReplayVerdict verdict;
 };
 
-/// The day whose verdict speaks for all: the first that says rebalance, else the first.
+/// Gives every day its verdict, against never on the first day on as many nodes: spare slots are empty hands where
+/// nothing moves, and would make their own never worse.
+void judge(std::vector<ReplayedDay>& days, const PolicyOptions& options);
+
+/// The day whose verdict speaks for all: of those that say rebalance the one whose best policy serves most tokens a
+/// second; else the first.
 [[nodiscard]] const ReplayedDay& deciding_day(const std::vector<ReplayedDay>& days);
 
 /// The document "evenkeel.replay/1" (docs/reference/replay.md).

@@ -130,6 +130,8 @@ ordered_json to_json(const ScoreRow& row) {
                     {"certificate", certificate_json(row.certificate)},
                     {"stages", std::move(stages)}};
   if (row.replan) json["replan"] = replan_json(*row.replan);
+  if (row.slack) json["slack"] = *row.slack;
+  if (row.windows) json["windows"] = *row.windows;
   return json;
 }
 

@@ -23,6 +23,9 @@ struct ScoreRow {
   std::vector<StageReport> stages;
   /// With a running placement only.
   std::optional<ReplanReport> replan{};
+  /// Where they were chosen for it: the slack, and the windows fitted at once.
+  std::optional<double> slack{};
+  std::optional<std::size_t> windows{};
 };
 
 [[nodiscard]] std::string_view status_name(SolveStatus status);

@@ -1,5 +1,6 @@
 """A day replayed under several ways to rebalance."""
 
+import json
 import os
 import random
 import re
@@ -44,7 +45,7 @@ class Replay(CommandTest):
             self.assertAlmostEqual(lane["moved_bytes"], 44e6 * lane["moves"])
         never, every = document["policies"]
         self.assertEqual((never["policy"], never["moves"], never["stall_seconds"]), ("never", 0, 0))
-        self.assertEqual([epoch["window"] for epoch in every["epochs"]], [4, 9, 14, 19, 24, 29, 34, 39])
+        self.assertEqual([epoch["window"] for epoch in every["epochs"]], [4, 9, 14, 19, 24, 29, 34])
 
     def test_a_flat_day_is_left_alone(self):
         ids = [(8 * token + choice) % 64 for token in range(1600) for _ in range(4) for choice in range(8)]
@@ -76,6 +77,45 @@ class Replay(CommandTest):
         by_slots = {(lane["redundant"], lane["policy"]): lane for lane in document["policies"]}
         self.assertEqual(len(by_slots), 4)
         self.assertNotEqual(by_slots[16, "evenkeel"]["throughput"], by_slots[0, "evenkeel"]["throughput"])
+        # Never is worse with spare slots that hold any expert twice; gains are against never without.
+        never = by_slots[0, "never"]["throughput"]
+        self.assertLess(by_slots[16, "never"]["throughput"], never)
+        redundant, best = max(((slots, lane["throughput"]) for (slots, policy), lane in by_slots.items() if policy == "evenkeel"), key=lambda pair: pair[1])
+        self.assertIn(f"{redundant} redundant: evenkeel serves {100 * (best / never - 1):.2f} % more", document["reason"])
+
+    def test_a_profile_of_a_day_has_the_days_computing(self):
+        day, loads = self.folder / "mixtral.npz", self.folder / "loads.npz"
+        self.succeed("synth", "--model", "mixtral-8x7b", "--tokens", 40000, "--windows", 4, "-o", day)
+        self.succeed("profile", day, "-o", loads)
+        cluster = self.folder / "cluster.yaml"
+        cluster.write_text("gpus: 4\nintra_node: {bandwidth_gb_per_s: 1000000, latency_us: 0}\n")
+        steps = [json.loads(self.succeed("replay", file, "--cluster", cluster, "--model", "mixtral-8x7b", "--policy", "never", "--json").stdout)
+                 ["policies"][0]["step_time_seconds"] for file in (day, loads)]
+        self.assertAlmostEqual(steps[0], steps[1], delta=1e-4 * steps[1])
+
+    def test_loads_alone_are_said_to_leave_communication_out(self):
+        loads = self.folder / "loads.npz"
+        self.succeed("profile", DAY, "-o", loads)
+        result = self.succeed("replay", loads, "--gpus", 8)
+        self.assertIn("note: the recording is of loads: step times are of computing alone", result.stderr)
+        self.assertEqual(self.succeed("replay", DAY, "--gpus", 8).stderr, "")
+
+    def test_a_day_of_one_window_is_refused(self):
+        whole = self.folder / "whole.npz"
+        self.succeed("synth", "--layers", 2, "--experts", 16, "--top-k", 2, "--tokens", 4000, "-o", whole)
+        result = run("replay", whole, "--gpus", 4)
+        self.assertEqual((result.returncode, result.stdout), (2, ""))
+        self.assertIn("it has one window", result.stderr)
+
+    def test_nothing_is_moved_after_the_last_window(self):
+        lane = self.lanes(self.replay(DAY, "--policy", "every:8"))["every:8"]
+        self.assertEqual([epoch["window"] for epoch in lane["epochs"]], [7, 15, 23, 31])
+        self.assertEqual(lane["step_time_p99_seconds"], max(lane["step_time_by_window"]))
+
+    def test_a_strategy_without_a_plan_keeps_what_runs(self):
+        document = self.replay(DAY, "--policy", "every:40:moetuner", "--policy", "every:39:moetuner", "--work", 1000)
+        lanes = self.lanes(document)
+        self.assertEqual([(lanes[f"every:{n}:moetuner"]["plans_missed"], lanes[f"every:{n}:moetuner"]["moves"]) for n in (39, 40)], [(1, 0), (1, 0)])
 
     def test_it_is_the_same_again(self):
         self.assertEqual(self.replay(DAY, "--policy", "evenkeel"), self.replay(DAY, "--policy", "evenkeel"))
@@ -95,7 +135,8 @@ class Replay(CommandTest):
         for expected, options in (("every:N", ("--policy", "every:0")), ("did you mean 'evenkeel'", ("--policy", "evenkel")),
                                   ("twice", ("--policy", "never", "--policy", "never")), ("--stall", ("--stall", "2")),
                                   ("--max-moves", ("--max-moves", "0")), ("--slack", ("--slack", "0.1,-1")),
-                                  ("slack", ("--slack", "nan"))):
+                                  ("slack", ("--slack", "nan")), ("add --policy every:N:evenkeel", ("--slack", "0,0.1")),
+                                  ("leave one out", ("--start", "running.json", "--redundant", "8"))):
             result = run("replay", DAY, "--gpus", 8, *options)
             self.assertEqual(result.returncode, 2, result.stderr)
             self.assertIn(expected, result.stderr)

@@ -17,7 +17,7 @@ BYTES_MAX = 1_500_000
 LOADS = ["heat", "busiest", "skew", "certificate"]
 VIEWS = ["light-1280", "dark-1280", "light-390"]
 PATHS = [*LOADS, "front", "bytes", "shares", "consistency"]
-REPLAY = ["heat", "busiest", "skew", "front", "bytes", "shares", "step-time-timeline", "imbalance-timeline"]
+REPLAY = ["heat", "busiest", "skew", "front", "bytes", "shares", "consistency", "step-time-timeline", "imbalance-timeline"]
 DATA_ELEMENT = re.compile(r'(<script type="application/json" id="data">)(.*?)(</script>)', re.DOTALL)
 
 
