@@ -113,7 +113,8 @@ void AgentState::handle(const wire::Snapshot& snapshot, TimePoint now) {
       (committed_ && committed_->stamp.epoch == epoch && committed_->digest != digest)) {
     return refuse(wire::RefusalReason::kConflict, "snapshot", fmt::format("epoch {} came with two maps", epoch));
   }
-  asking_ = false;
+  if (std::exchange(asking_, false)) contact_.reset();
+  hear(now);
   hello_wait_ = options_.hello_interval;
   last_contact_ = now;
   note("contact_made", snapshot.stamp, digest);
@@ -126,6 +127,7 @@ void AgentState::handle(const wire::Snapshot& snapshot, TimePoint now) {
 void AgentState::handle(const wire::ReportAck& ack, TimePoint now) {
   if (!accepts_term(ack.committed, "report_ack")) return;
   last_contact_ = now;
+  if (!asking_) hear(now);
   if (ack.incarnation != options_.incarnation) return;
   if (last_in_ && ack.sequence >= *last_in_) is_last_answered_ = true;
   if (ack.window_decided > windows_decided_) {
@@ -138,9 +140,15 @@ void AgentState::handle(const wire::ReportAck& ack, TimePoint now) {
 void AgentState::handle(const wire::Prepare& prepare, TimePoint now) {
   if (!accepts_term(prepare.stamp, "prepare")) return;
   if (!committed_ || prepare.base_epoch > committed_->stamp.epoch) return ask(now);
-  if (prepare.base_epoch < committed_->stamp.epoch || (prepared_ && prepare.stamp < prepared_->stamp)) {
+  // A refusal would make the rebalancer abort what it prepares by now.
+  if (prepare.stamp.epoch <= committed_->stamp.epoch || (prepared_ && prepare.stamp < prepared_->stamp)) {
+    ++counters_.prepares_late;
+    return;
+  }
+  if (prepare.base_epoch < committed_->stamp.epoch) {
     return refuse(wire::RefusalReason::kStaleStamp, "prepare",
-                  fmt::format("epoch {} is not above what is held", prepare.stamp.epoch));
+                  fmt::format("epoch {} builds on {}, below {}", prepare.stamp.epoch, prepare.base_epoch,
+                              committed_->stamp.epoch));
   }
   if (!accepts_shape(prepare.placement, "prepare")) return;
   const std::uint64_t digest = wire::digest(prepare.placement);
@@ -207,7 +215,11 @@ void AgentState::handle(const wire::Refusal& refusal, TimePoint now) {
                                  {"about", refusal.about},
                                  {"reason", std::string(wire::reason_name(refusal.reason))},
                                  {"detail", refusal.detail}}});
-  if (refusal.reason == wire::RefusalReason::kUnknownAgent) ask(now);
+  if (refusal.reason == wire::RefusalReason::kUnknownAgent) {
+    ask(now);
+  } else {
+    hear(now);
+  }
   const bool is_for_good = refusal.reason == wire::RefusalReason::kShrinkingCounts ||
                            refusal.reason == wire::RefusalReason::kImplausibleCounts;
   if (last_in_ && is_for_good) is_last_answered_ = true;
@@ -251,8 +263,14 @@ void AgentState::refuse(wire::RefusalReason reason, std::string_view about, std:
 void AgentState::ask(TimePoint now) {
   if (asking_) return;
   asking_ = true;
+  contact_.reset();
   hello_wait_ = options_.hello_interval;
   next_hello_ = now;
+}
+
+void AgentState::hear(TimePoint now) {
+  if (!contact_) contact_ = Contact{now, now};
+  contact_->last = now;
 }
 
 /// Makes this the committed placement, and has the worker load it where it has not.

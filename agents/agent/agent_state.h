@@ -87,6 +87,8 @@ struct AgentCounters {
   std::uint64_t epochs_applied = 0;
   /// PREPARE that came before the worker had switched to its base.
   std::uint64_t prepares_early = 0;
+  /// PREPARE of an epoch that is committed, or that a later one has taken the place of: it was long on the way.
+  std::uint64_t prepares_late = 0;
   std::uint64_t messages_refused = 0;
   std::uint64_t refusals_received = 0;
   std::uint64_t messages_unexpected = 0;
@@ -129,6 +131,13 @@ class AgentState {
   [[nodiscard]] std::uint64_t reports() const { return reports_; }
   /// The rebalancer has what the ended worker counted on its disk, or will never take it.
   [[nodiscard]] bool is_last_answered() const { return is_last_answered_; }
+  /// Since when the rebalancer answers without a break, and its last answer; none before the first, and while an agent
+  /// that had one asks again. A refusal is an answer too, unless it says that this agent must ask again.
+  struct Contact {
+    TimePoint since;
+    TimePoint last;
+  };
+  [[nodiscard]] const std::optional<Contact>& contact() const { return contact_; }
   /// A newer incarnation of this worker has taken over; this one stays silent.
   [[nodiscard]] bool fenced() const { return fenced_; }
   [[nodiscard]] const AgentCounters& counters() const { return counters_; }
@@ -152,6 +161,7 @@ class AgentState {
   [[nodiscard]] bool accepts_shape(const Placement& placement, std::string_view about);
   void refuse(wire::RefusalReason reason, std::string_view about, std::string detail);
   void ask(TimePoint now);
+  void hear(TimePoint now);
   void look_at(const WorkerView& worker);
   void commit(Held held);
   [[nodiscard]] std::optional<std::uint64_t> epoch_known() const;
@@ -176,6 +186,7 @@ class AgentState {
   TimePoint next_hello_;
   TimePoint next_report_;
   TimePoint last_contact_;
+  std::optional<Contact> contact_;
   std::uint64_t reports_;
   /// Windows in the last report.
   std::uint64_t reported_window_ = 0;

@@ -19,6 +19,7 @@ wire::Note end_note(AgentShell& shell) {
            {"broadcast_gaps", traffic.broadcast_gaps},
            {"messages_malformed", traffic.messages_malformed},
            {"messages_refused", counters.messages_refused},
+           {"prepares_late", counters.prepares_late},
            {"contacts_lost", counters.contacts_lost},
            {"path_batches_lost", shell.probe().batches_lost()}}};
 }
@@ -27,6 +28,12 @@ wire::Note end_note(AgentShell& shell) {
 bool has_successor(const probe::ProbeReader& ended) {
   const auto probe = probe::ProbeReader::attach(ended.name());
   return probe && probe->incarnation() != ended.incarnation();
+}
+
+/// Whether the rebalancer, though it answers, has not taken the last report of a worker that is dead since then.
+bool is_answered_in_vain(const AgentState& state, TimePoint dead_since) {
+  const auto& contact = state.contact();
+  return contact && contact->last - std::max(contact->since, dead_since) >= kLastReportWait;
 }
 
 }  // namespace
@@ -60,16 +67,26 @@ bool Sessions::has(const std::string& probe) {
 }
 
 void Sessions::find(const std::vector<std::string>& names) {
+  std::map<std::string, Refused> refused;
   for (const std::string& name : names.empty() ? probe::Segment::list(probe::Segment::Kind::kProbe) : names) {
     if (has(name)) continue;
-    {
-      const auto probe = probe::ProbeReader::attach(name);
-      if (!probe || !probe->is_alive() || done_[name] == probe->incarnation()) continue;
-    }
-    if (const auto added = add(name); !added) {
-      observer_(name, {"probe_refused", {{"reason", added.error().message}}});
-    }
+    const auto segment = probe::Segment::number(probe::Segment::Kind::kProbe, name);
+    const auto is_new = has_new_worker(name);
+    const Status added = !is_new ? Status(tl::unexpected(is_new.error())) : *is_new ? add(name) : Status{};
+    if (added || !segment) continue;
+    const auto before = refused_.find(name);
+    const bool is_same = before != refused_.end() && before->second.segment == *segment;
+    const int looks = is_same ? before->second.looks + 1 : 1;
+    // At the first, a worker may still be making it.
+    if (looks == 2) observer_(name, {"probe_refused", {{"reason", added.error().message}}});
+    refused.insert_or_assign(name, Refused{*segment, looks});
   }
+  refused_ = std::move(refused);
+}
+
+Result<bool> Sessions::has_new_worker(const std::string& name) {
+  EVENKEEL_TRY(probe, probe::ProbeReader::attach(name));
+  return probe.is_alive() && done_[name] != probe.incarnation();
 }
 
 void Sessions::do_work(std::chrono::milliseconds timeout) {
@@ -87,8 +104,11 @@ void Sessions::end_of_dead_workers() {
     const auto [since, is_new] = dead_since_.try_emplace(name, now);
     if (is_new) observer_(shell.probe().worker(), {"worker_lost", {{"incarnation", shell.probe().incarnation()}}});
     const bool is_all_told = shell.is_all_told();
-    const bool may_wait = now - since->second < kLastReportWait || !has_successor(shell.probe());
+    const bool may_wait = !is_answered_in_vain(shell.state(), since->second) || !has_successor(shell.probe());
     if (!is_all_told && !shell.state().fenced() && may_wait) return false;
+    if (!is_all_told) {
+      observer_(shell.probe().worker(), {"worker_given_up", {{"incarnation", shell.probe().incarnation()}}});
+    }
     observer_(shell.probe().worker(), end_note(shell));
     if (is_all_told) shell.probe().remove_if_dead();
     done_[name] = shell.probe().incarnation();

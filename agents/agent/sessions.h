@@ -34,11 +34,12 @@ class Sessions {
   /// Stands beside the worker of this segment. Fails as ProbeReader::attach() and AgentShell::connect().
   [[nodiscard]] Status add(const std::string& probe);
   /// Stands beside every living worker that is named, or of the machine where none is, and has none of these sessions.
+  /// Says once of each segment that it cannot be read.
   void find(const std::vector<std::string>& names);
   /// Waits at most `timeout` for a message, then lets every session work.
   void do_work(std::chrono::milliseconds timeout);
-  /// Ends the sessions of workers that are gone, once the rebalancer has what they counted on its disk; or after three
-  /// seconds, where a worker that lives has taken the name.
+  /// Ends the sessions of workers that are gone, once the rebalancer has what they counted on its disk; or when it has
+  /// answered other things for three seconds, where a worker that lives has taken the name.
   void end_of_dead_workers();
   /// Of all sessions, those to come too.
   void set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout);
@@ -49,6 +50,8 @@ class Sessions {
 
  private:
   [[nodiscard]] bool has(const std::string& probe);
+  /// Whether there is a living worker that is not done with. Fails as ProbeReader::attach().
+  [[nodiscard]] Result<bool> has_new_worker(const std::string& probe);
 
   shell::SocketContext* context_;
   SessionOptions options_;
@@ -57,6 +60,12 @@ class Sessions {
   /// Since when a probe's worker is gone, and the incarnation of each name that is done with.
   std::map<std::string, TimePoint> dead_since_;
   std::map<std::string, std::uint64_t> done_;
+  /// Segments that could not be read at the last look, and at how many in a row.
+  struct Refused {
+    std::uint64_t segment;
+    int looks;
+  };
+  std::map<std::string, Refused> refused_;
 };
 
 }  // namespace evenkeel::agent

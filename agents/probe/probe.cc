@@ -30,10 +30,18 @@ constexpr std::uint64_t kIdsBeforeFold = std::uint64_t{1} << 31;
 
 thread_local std::string last_error;
 
-/// Rises with every start, over restarts of the machine too: milliseconds since 1970.
+/// Rises over restarts of the machine too: milliseconds since 1970.
 std::uint64_t new_incarnation() {
   const auto since_1970 = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(since_1970).count());
+}
+
+/// Of the segment that has this name; 0 where there is none.
+std::uint64_t incarnation_before(const std::string& name) {
+  const auto segment = Segment::open(Segment::Kind::kProbe, name);
+  if (!segment || segment->bytes() < sizeof(Header)) return 0;
+  const auto& header = *reinterpret_cast<const Header*>(segment->words());
+  return header.magic.load(std::memory_order_acquire) == kMagic ? header.incarnation : 0;
 }
 
 struct Request {
@@ -42,6 +50,8 @@ struct Request {
   ek_probe_options options{};
   std::string model;
   std::string worker;
+  /// Of the worker whose name this one takes over.
+  std::uint64_t incarnation_before = 0;
 };
 
 Status validate(const Request& r) {
@@ -98,7 +108,8 @@ void fill_header(Header& header, const Request& r, std::size_t bytes) {
   header.rank = r.options.rank;
   header.world = r.options.world;
   header.paths_one_in = r.options.paths_one_in;
-  header.incarnation = new_incarnation();
+  // Clocks are set back, and two starts may share a millisecond.
+  header.incarnation = std::max(new_incarnation(), r.incarnation_before + 1);
   header.worker_process = getpid();
   r.model.copy(header.model.data(), r.model.size());
   r.worker.copy(header.worker.data(), r.worker.size());
@@ -222,8 +233,9 @@ ek_probe* ek_probe_open(const char* name, uint32_t layers, uint32_t experts, uin
                         const ek_probe_options* options) {
   try {
     last_error.clear();
-    const Request request = request_of(name, layers, experts, top_k, options);
+    Request request = request_of(name, layers, experts, top_k, options);
     const Status valid = validate(request);
+    if (valid) request.incarnation_before = incarnation_before(request.name);
     auto segment = valid ? Segment::create(Segment::Kind::kProbe, request.name,
                                            Layout(request.geometry).end * sizeof(std::uint64_t))
                          : Result<Segment>(tl::unexpected(valid.error()));

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cerrno>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -45,9 +46,9 @@ ipc::permissions only_this_user() {
   return permissions;
 }
 
-tl::unexpected<Error> no_memory(const std::string& name, std::size_t bytes, const ipc::interprocess_exception& error) {
+tl::unexpected<Error> no_memory(const std::string& name, std::size_t bytes, const std::string& why) {
   return failure(fmt::format("segment {}: {} bytes of shared memory cannot be had ({}); free some in {}", name, bytes,
-                             error.what(), kFolder));
+                             why, kFolder));
 }
 
 }  // namespace
@@ -58,56 +59,89 @@ int Segment::descriptor() const {
 
 Result<Segment> Segment::create(Kind kind, const std::string& name, std::size_t bytes) {
   // Its lock is held until the name is gone, so that of two processes only one removes it.
-  if (const auto old = open(kind, name)) {
+  if (const auto old = find(kind, name)) {
     if (!old->take(kOwner)) {
       return invalid_input(fmt::format("segment {}: a living process has it; give another name", name));
     }
-    remove(kind, name);
+    // Who held the lock before may have removed it and made another.
+    if (old->is_named(kind, name)) remove(kind, name);
   }
   try {
-    Segment segment =
-        map(Object(ipc::create_only, file_of(kind, name).c_str(), ipc::read_write, only_this_user()), bytes);
-    if (!segment.take(kOwner)) return failure(fmt::format("segment {}: another process was quicker", name));
-    return segment;
+    Segment segment(Object(ipc::create_only, file_of(kind, name).c_str(), ipc::read_write, only_this_user()));
+    // Before the lock is taken, another process may hold it for what a dead one has left, and remove it.
+    if (!segment.take(kOwner) || !segment.is_named(kind, name)) {
+      return failure(fmt::format("segment {}: another process was quicker", name));
+    }
+    const Status allocated = segment.allocate(name, bytes);
+    if (allocated) return segment;
+    remove(kind, name);
+    return tl::unexpected(allocated.error());
   } catch (const ipc::interprocess_exception& error) {
-    return no_memory(name, bytes, error);
+    return no_memory(name, bytes, error.what());
   }
 }
 
 Result<Segment> Segment::open_or_create(Kind kind, const std::string& name, std::size_t bytes) {
   try {
-    return map(Object(ipc::open_or_create, file_of(kind, name).c_str(), ipc::read_write, only_this_user()), bytes);
+    Segment segment(Object(ipc::open_or_create, file_of(kind, name).c_str(), ipc::read_write, only_this_user()));
+    // A second process that makes the same does it again, which changes nothing.
+    EVENKEEL_TRY_STATUS(segment.allocate(name, bytes));
+    return segment;
   } catch (const ipc::interprocess_exception& error) {
-    return no_memory(name, bytes, error);
+    return no_memory(name, bytes, error.what());
   }
 }
 
-Segment Segment::map(Object object, std::size_t bytes) {
-  // Sets the size of a new one; a second process that makes the same sets it again.
-  object.truncate(static_cast<ipc::offset_t>(bytes));
-  ipc::mapped_region region(object, ipc::read_write);
-  return {std::move(object), std::move(region)};
+Status Segment::allocate(const std::string& name, std::size_t bytes) {
+  try {
+    // Boost's truncate() sets a size alone: where no memory is left, a store would end the process (SIGBUS).
+    int error = 0;
+    do {
+      error = posix_fallocate(descriptor(), 0, static_cast<off_t>(bytes));
+    } while (error == EINTR);
+    if (error != 0) return no_memory(name, bytes, std::generic_category().message(error));
+    region_ = ipc::mapped_region(object_, ipc::read_write);
+    return {};
+  } catch (const ipc::interprocess_exception& error) {
+    return no_memory(name, bytes, error.what());
+  }
 }
 
 bool Segment::is_named(Kind kind, const std::string& name) const {
-  const auto now = open(kind, name);
   struct stat mine {};
+  return fstat(descriptor(), &mine) == 0 && number(kind, name) == mine.st_ino;
+}
+
+std::optional<std::uint64_t> Segment::number(Kind kind, const std::string& name) {
   struct stat named {};
-  return now && fstat(descriptor(), &mine) == 0 && fstat(now->descriptor(), &named) == 0 && mine.st_ino == named.st_ino;
+  const std::filesystem::path path = std::filesystem::path(kFolder) / file_of(kind, name);
+  return stat(path.c_str(), &named) == 0 ? std::optional<std::uint64_t>(named.st_ino) : std::nullopt;
+}
+
+Result<Segment> Segment::find(Kind kind, const std::string& name) {
+  try {
+    return Segment(Object(ipc::open_only, file_of(kind, name).c_str(), ipc::read_write));
+  } catch (const ipc::interprocess_exception& error) {
+    if (error.get_error_code() == ipc::not_found_error) {
+      return invalid_input(fmt::format("segment {}: no such segment; start its worker", name));
+    }
+    return invalid_input(
+        fmt::format("segment {}: it cannot be opened ({}); run as the user of its worker", name, error.what()));
+  }
 }
 
 Result<Segment> Segment::open(Kind kind, const std::string& name) {
+  EVENKEEL_TRY(segment, find(kind, name));
   try {
-    ipc::shared_memory_object object(ipc::open_only, file_of(kind, name).c_str(), ipc::read_write);
     ipc::offset_t bytes = 0;
-    // A segment between creation and truncate() is empty and cannot be mapped.
-    if (!object.get_size(bytes) || bytes < 1) {
-      return invalid_input(fmt::format("segment {}: the segment is not complete", name));
+    // A segment between creation and allocate() is empty and cannot be mapped.
+    if (!segment.object_.get_size(bytes) || bytes < 1) {
+      return invalid_input(fmt::format("segment {}: the segment is not complete; start its worker", name));
     }
-    ipc::mapped_region region(object, ipc::read_write);
-    return Segment(std::move(object), std::move(region));
+    segment.region_ = ipc::mapped_region(segment.object_, ipc::read_write);
+    return std::move(segment);
   } catch (const ipc::interprocess_exception& error) {
-    return invalid_input(fmt::format("segment {}: no such segment ({}); start its worker", name, error.what()));
+    return failure(fmt::format("segment {}: it cannot be mapped ({}); free memory", name, error.what()));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <boost/interprocess/shared_memory_object.hpp>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,13 +26,16 @@ class Segment {
   /// Processes take roles; those of a rendezvous are numbered from kFirstRank.
   enum Role : std::int64_t { kOwner = 0, kGuest = 1, kFirstRank = 2 };
 
-  /// Makes a segment of zeros and takes the owner's lock; one of that name whose owner is dead is removed first. Fails
-  /// with kInvalidInput where the owner lives, with kFailure where memory cannot be had.
+  /// Makes a segment of zeros, all of whose memory is had, and takes the owner's lock; one of that name whose owner is
+  /// dead, complete or not, is removed first. Fails with kInvalidInput where the owner lives, with kFailure where
+  /// memory cannot be had.
   [[nodiscard]] static Result<Segment> create(Kind kind, const std::string& name, std::size_t bytes);
   /// Fails with kInvalidInput where there is none.
   [[nodiscard]] static Result<Segment> open(Kind kind, const std::string& name);
   /// As open(), and makes one of zeros where there is none. Takes no role.
   [[nodiscard]] static Result<Segment> open_or_create(Kind kind, const std::string& name, std::size_t bytes);
+  /// The file's, by which a segment is known from the next of its name; none where there is no segment.
+  [[nodiscard]] static std::optional<std::uint64_t> number(Kind kind, const std::string& name);
   /// Whether the name still stands for this segment.
   [[nodiscard]] bool is_named(Kind kind, const std::string& name) const;
   static void remove(Kind kind, const std::string& name);
@@ -51,12 +55,14 @@ class Segment {
 
  private:
   using Object = boost::interprocess::shared_memory_object;
-  [[nodiscard]] static Segment map(Object object, std::size_t bytes);
-  Segment(boost::interprocess::shared_memory_object object, boost::interprocess::mapped_region region)
-      : object_(std::move(object)), region_(std::move(region)) {}
+  explicit Segment(Object object) : object_(std::move(object)) {}
+  /// Not mapped yet. Fails as open().
+  [[nodiscard]] static Result<Segment> find(Kind kind, const std::string& name);
+  /// Gives it its size, has the memory set aside and maps it. Fails with kFailure.
+  [[nodiscard]] Status allocate(const std::string& name, std::size_t bytes);
   [[nodiscard]] int descriptor() const;
 
-  boost::interprocess::shared_memory_object object_;
+  Object object_;
   boost::interprocess::mapped_region region_;
 };
 

@@ -35,27 +35,37 @@ RecordingsFolder::RecordingsFolder(std::filesystem::path folder, std::filesystem
 
 Status RecordingsFolder::look() {
   auto there = files();
-  std::erase_if(counts_.files, [&](const auto& entry) { return !there.contains(entry.first); });
-  std::erase_if(refused_files_, [&](const auto& entry) { return !there.contains(entry.first); });
-  for (const auto& [name, mark] : there) {
-    if (is_finished(name, mark)) EVENKEEL_TRY_STATUS(take(name, mark));
+  const std::error_code before = std::exchange(unreadable_, there ? std::error_code{} : there.error());
+  if (!there) {
+    if (unreadable_ == before) return {};
+    observer_({"recordings_unreadable", {{"folder", folder_.string()}, {"reason", unreadable_.message()}}});
+    return {};
   }
-  seen_ = std::move(there);
+  std::erase_if(counts_.files, [&](const auto& entry) { return !there->contains(entry.first); });
+  std::erase_if(refused_files_, [&](const auto& entry) { return !there->contains(entry.first); });
+  for (const auto& [name, mark] : *there) {
+    if (mark && is_finished(name, *mark)) EVENKEEL_TRY_STATUS(take(name, *mark));
+  }
+  seen_ = std::move(*there);
   return {};
 }
 
-std::map<std::string, FileMark> RecordingsFolder::files() const {
-  std::map<std::string, FileMark> found;
+tl::expected<RecordingsFolder::Files, std::error_code> RecordingsFolder::files() const {
+  using std::filesystem::directory_iterator;
+  Files found;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
-    const std::string name = entry.path().filename().string();
+  for (directory_iterator entry(folder_, error); !error && entry != directory_iterator(); entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
     // Hidden ones are half-written, or ours.
-    if (name.starts_with(".") || !entry.is_regular_file(error)) continue;
-    const auto written = entry.last_write_time(error);
-    const std::uint64_t bytes = entry.file_size(error);
-    if (error) continue;
-    found[name] = {bytes, std::chrono::duration_cast<std::chrono::nanoseconds>(written.time_since_epoch()).count()};
+    if (name.starts_with(".")) continue;
+    std::error_code unknown;
+    if (!entry->is_regular_file(unknown) && !unknown) continue;
+    const auto written = unknown ? std::filesystem::file_time_type{} : entry->last_write_time(unknown);
+    const std::uint64_t bytes = unknown ? 0 : entry->file_size(unknown);
+    const auto written_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(written.time_since_epoch()).count();
+    found[name] = unknown ? std::nullopt : std::optional(FileMark{bytes, written_ns});
   }
+  if (error) return tl::unexpected(error);
   return found;
 }
 

@@ -4,7 +4,9 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
+#include <system_error>
 
 #include "agents/recordings/recorded_counts.h"
 #include "agents/wire/note.h"
@@ -24,7 +26,8 @@ class RecordingsFolder {
                                                      RecordingOptions options, Observer observer);
 
   /// Counts what is finished and new. A file that cannot be read is told of once, and again when it has changed. Fails
-  /// with kFailure where the state cannot be written: what is reported must be on the disk.
+  /// with kFailure where the state cannot be written: what is reported must be on the disk. A folder that cannot be
+  /// read is told of once, and a look at it changes nothing.
   [[nodiscard]] Status look();
 
   [[nodiscard]] const RecordedCounts& counts() const { return counts_; }
@@ -36,7 +39,10 @@ class RecordingsFolder {
   RecordingsFolder(std::filesystem::path folder, std::filesystem::path state, RecordingOptions options,
                    Observer observer, RecordedCounts counts);
 
-  [[nodiscard]] std::map<std::string, FileMark> files() const;
+  /// By name; without a mark, one that cannot be looked at now.
+  using Files = std::map<std::string, std::optional<FileMark>>;
+  /// Why not, where the folder cannot be read as a whole.
+  [[nodiscard]] tl::expected<Files, std::error_code> files() const;
   [[nodiscard]] bool is_finished(const std::string& name, const FileMark& mark) const;
   [[nodiscard]] Status take(const std::string& name, const FileMark& mark);
 
@@ -46,7 +52,8 @@ class RecordingsFolder {
   Observer observer_;
   RecordedCounts counts_;
   /// At the look before.
-  std::map<std::string, FileMark> seen_;
+  Files seen_;
+  std::error_code unreadable_;
   std::map<std::string, FileMark> refused_files_;
   std::uint64_t counted_ = 0;
   std::uint64_t refused_ = 0;

@@ -148,6 +148,32 @@ TEST_F(AgentStateTest, is_done_with_an_ended_worker_once_its_last_report_is_ackn
   EXPECT_TRUE(agent_.is_last_answered());
 }
 
+TEST_F(AgentStateTest, is_in_contact_from_the_first_answer_until_it_asks_again) {
+  EXPECT_FALSE(agent_.contact());
+  join();
+  const auto acknowledge = [&](milliseconds after) {
+    static_cast<void>(agent_.on_message(wire::ReportAck{{1, 0}, 7, 1, 0}, kStart + after));
+  };
+  acknowledge(milliseconds(2'000));
+  ASSERT_TRUE(agent_.contact());
+  EXPECT_EQ(agent_.contact()->since, kStart);
+  EXPECT_EQ(agent_.contact()->last, kStart + milliseconds(2'000));
+  static_cast<void>(tick(milliseconds(5'001)));
+  EXPECT_FALSE(agent_.contact());
+  acknowledge(milliseconds(6'000));
+  EXPECT_FALSE(agent_.contact()) << "a late one: the agent still asks";
+  static_cast<void>(agent_.on_message(wire::Snapshot{{2, 0}, sample_placement()}, kStart + milliseconds(9'000)));
+  EXPECT_EQ(agent_.contact()->since, kStart + milliseconds(9'000));
+}
+
+TEST_F(AgentStateTest, takes_a_refused_hello_for_an_answer_and_one_to_ask_again_for_none) {
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kShapeMismatch, "hello", {1, 0}, ""}));
+  EXPECT_TRUE(agent_.contact());
+  join();
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kUnknownAgent, "report", {2, 0}, ""}));
+  EXPECT_FALSE(agent_.contact());
+}
+
 TEST_F(AgentStateTest, migrates_in_the_order_prepare_ready_commit_switch_applied) {
   join();
   const auto prepared = receive(prepare_of(1, 1, 0));
@@ -205,6 +231,24 @@ TEST_F(AgentStateTest, answers_a_repeated_prepare_without_loading_again) {
   const auto again = receive(prepare_of(1, 1, 0));
   EXPECT_EQ(count<Load>(again), 0U);
   EXPECT_EQ(sent<wire::Ready>(again).size(), 1U);
+}
+
+TEST_F(AgentStateTest, ignores_a_prepare_that_comes_after_its_epoch_was_committed_or_replaced) {
+  make_ready();
+  static_cast<void>(receive(commit_of(1, 1, 1)));
+  static_cast<void>(switched(1, 1));
+  EXPECT_TRUE(receive(prepare_of(1, 1, 0)).empty()) << "the rebalancer would abort what it prepares now";
+  static_cast<void>(receive(prepare_of(1, 3, 1, 2)));
+  EXPECT_TRUE(receive(prepare_of(1, 2, 1, 3)).empty());
+  EXPECT_EQ(agent_.counters().prepares_late, 2U);
+  EXPECT_EQ(agent_.prepared()->stamp.epoch, 3U);
+}
+
+TEST_F(AgentStateTest, refuses_a_prepare_that_builds_on_an_epoch_below_the_committed_one) {
+  make_ready();
+  static_cast<void>(receive(commit_of(1, 1, 1)));
+  static_cast<void>(switched(1, 1));
+  EXPECT_EQ(sent<wire::Refusal>(receive(prepare_of(1, 2, 0, 2))).size(), 1U);
 }
 
 TEST_F(AgentStateTest, says_when_the_worker_has_no_room) {

@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <numeric>
 #include <string>
@@ -222,6 +224,33 @@ TEST(Probe, outlives_a_worker_that_is_killed_in_the_middle_of_a_step) {
   EXPECT_EQ(ProbeReader::attach(name)->read()->steps, 0U) << "a new incarnation counts from zero";
 }
 
+/// In a process that then ends as it would by kill -9.
+template <class Work>
+void in_a_killed_process(Work work) {
+  const pid_t child = fork();
+  if (child == 0) {
+    work();
+    kill(getpid(), SIGKILL);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFSIGNALED(status)) << status;
+}
+
+TEST(Probe, has_a_higher_incarnation_than_the_worker_it_replaces_also_when_the_clock_is_set_back) {
+  const std::string name = unique_name("clock");
+  constexpr std::uint64_t kFuture = std::uint64_t{1} << 50;
+  in_a_killed_process([&] {
+    const ek_probe_options o = options();
+    if (!ek_probe_open(name.c_str(), 1, 4, 1, &o)) return;
+    if (auto reader = ProbeReader::attach(name)) reader->header().incarnation = kFuture;
+  });
+  const ek_probe_options o = options();
+  const Handle next(ek_probe_open(name.c_str(), 1, 4, 1, &o), &ek_probe_close);
+  ASSERT_TRUE(next) << ek_probe_error();
+  EXPECT_EQ(ProbeReader::attach(name)->incarnation(), kFuture + 1);
+}
+
 TEST(Probe, refuses_the_name_of_a_living_worker_a_second_agent_and_bad_shapes) {
   const auto worker = open();
   const ek_probe_options o = options();
@@ -411,6 +440,31 @@ TEST(Segment, of_another_kind_or_size_is_no_probe) {
   EXPECT_NE(reader.error().message.find("not of this version"), std::string::npos);
   Segment::remove(Segment::Kind::kProbe, unique_name("other"));
   EXPECT_FALSE(ProbeReader::attach(unique_name("other")));
+}
+
+/// Where Linux keeps POSIX shared memory.
+std::filesystem::path file_of(const std::string& name) { return "/dev/shm/evenkeel-probe." + name; }
+
+TEST(Segment, that_a_dead_process_has_left_empty_is_replaced) {
+  const std::string name = unique_name("empty");
+  std::ofstream(file_of(name)).close();
+  const auto unfinished = Segment::open(Segment::Kind::kProbe, name);
+  ASSERT_FALSE(unfinished);
+  EXPECT_NE(unfinished.error().message.find("not complete"), std::string::npos);
+  const auto segment = Segment::create(Segment::Kind::kProbe, name, 100'000);
+  ASSERT_TRUE(segment) << segment.error().message;
+  EXPECT_EQ(segment->bytes(), 100'000U);
+  Segment::remove(Segment::Kind::kProbe, name);
+}
+
+TEST(Segment, beyond_the_memory_that_there_is_fails_when_it_is_made_and_leaves_no_name) {
+  const std::string name = unique_name("huge");
+  const std::uintmax_t all = std::filesystem::space("/dev/shm").capacity;
+  if (all == 0) GTEST_SKIP() << "/dev/shm has no limit";
+  const auto segment = Segment::create(Segment::Kind::kProbe, name, all + 1'000'000);
+  ASSERT_FALSE(segment);
+  EXPECT_NE(segment.error().message.find("cannot be had"), std::string::npos) << segment.error().message;
+  EXPECT_FALSE(std::filesystem::exists(file_of(name)));
 }
 
 }  // namespace

@@ -198,8 +198,8 @@ class Attached(unittest.TestCase):
             "evenkeel-agent", "--attach", ",".join(self.probes), "--rebalancer", self.group.bind, "--subscribe",
             self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(0))
 
-    def start_rebalancer(self):
-        return self.group.rebalancer(gpus=2, nodes=1, min_tokens=20000, max_migrations=1)
+    def start_rebalancer(self, **settings):
+        return self.group.rebalancer(gpus=2, nodes=1, min_tokens=20000, max_migrations=1, **settings)
 
     def engine(self, rank, steps, model="engine", probe=None):
         command = [sys.executable, ENGINE, LIBRARY, probe or self.probes[rank], str(rank), "2", str(steps), model]
@@ -238,6 +238,25 @@ class AttachTest(Attached):
         self.group.wait_until("the agent lets both go", lambda: self.event_count("agent_stopped") == 2)
         self.assertEqual(self.tokens_when_all_is_stopped(), sum(int(line[0]) for line in said))
 
+    def test_a_segment_that_is_no_probe_is_told_of_once_until_a_worker_replaces_it(self):
+        segment = pathlib.Path("/dev/shm") / f"evenkeel-probe.{self.probes[0]}"
+        segment.write_bytes(bytes(100_000))
+        self.addCleanup(segment.unlink, missing_ok=True)
+        refused = self.group.wait_for_event(0, "probe_refused")
+        self.assertEqual(refused["worker"], self.probes[0])
+        self.assertIn("not of this version", refused["reason"])
+        # A segment is looked for every second.
+        time.sleep(3)
+        self.assertEqual(self.event_count("probe_refused"), 1)
+        segment.write_bytes(b"")
+        engine = self.engine(0, steps=200)
+        tokens = int(engine.stdout.readline().split()[0])
+        self.group.wait_until("the agent has found it", lambda: self.event_count("agent_started") == 1)
+        engine.stdin.close()
+        self.assertEqual(engine.wait(timeout=10), 0)
+        self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == 1)
+        self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
     def test_an_engine_that_is_killed_and_started_again_is_counted_in_both_its_lives(self):
         engine, tokens = self.engine(0, steps=200), 0
         for life in range(2):
@@ -270,6 +289,45 @@ class AttachTest(Attached):
             self.rebalancer = self.start_rebalancer()
         self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == 3)
         self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+    def test_an_engine_that_is_started_again_while_the_rebalancer_is_down_is_counted_in_both_its_lives(self):
+        engine = self.engine(0, steps=200)
+        tokens = int(engine.stdout.readline().split()[0])
+        self.group.wait_until("the agent has found it", lambda: self.event_count("contact_made") == 1)
+        self.rebalancer.kill()
+        self.rebalancer.wait()
+        engine.kill()
+        engine.wait()
+        engine = self.engine(0, steps=300)
+        tokens += int(engine.stdout.readline().split()[0])
+        # Longer than the agent notices that nobody answers, and than it waits where somebody does.
+        time.sleep(7)
+        self.assertEqual(self.event_count("agent_stopped"), 0)
+        self.rebalancer = self.start_rebalancer()
+        self.group.wait_until("the first life is reported", lambda: self.event_count("agent_stopped") == 1)
+        self.group.wait_until("the agent has found it again", lambda: self.event_count("agent_started") == 2)
+        engine.kill()
+        engine.wait()
+        self.group.wait_until("the second life is reported", lambda: self.event_count("agent_stopped") == 2)
+        self.assertEqual(self.event_count("worker_given_up"), 0)
+        self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+    def test_a_worker_that_is_refused_for_three_seconds_gives_way_to_its_successor(self):
+        engine = self.engine(0, steps=200)
+        for contacts in (1, 2):
+            self.group.wait_until("contact", lambda: self.event_count("contact_made") == contacts)
+            self.rebalancer.kill()
+            self.rebalancer.wait()
+            if contacts == 1:
+                self.rebalancer = self.start_rebalancer()
+        engine.stdout.readline()
+        engine.kill()
+        engine.wait()
+        self.engine(0, steps=300)
+        # Its first term: it refuses who has seen the second of another.
+        self.rebalancer = self.start_rebalancer(state=self.group.folder / "other")
+        self.group.wait_until("the first life is given up", lambda: self.event_count("worker_given_up") == 1)
+        self.group.wait_until("the second is found", lambda: self.event_count("agent_started") == 2)
 
 
 class ManyModelsTest(Attached):
