@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "agents/wire/frame.h"
+#include "agents/wire/limits.h"
 
 namespace evenkeel::rebalancer {
 namespace {
@@ -14,7 +15,8 @@ wire::Refusal refusal(wire::RefusalReason reason, std::string detail) {
   return {.reason = reason, .about = "hello", .known = {}, .detail = std::move(detail)};
 }
 
-/// Times a layer's experts may be chosen from by one token: Chain-of-Experts models have several rounds.
+/// Times a layer's experts may be chosen from by one token: Chain-of-Experts models have several rounds. A probe has
+/// the choices of all rounds side by side, and no more than kTopKMax; what recordings tell of is of top-k in each.
 constexpr std::uint64_t kRoundsMax = 16;
 /// Reports may come in bursts: what two of them tell is of longer than the time between them.
 constexpr std::chrono::seconds kReportJitter{5};
@@ -27,6 +29,22 @@ constexpr std::size_t kKeptAtOnce = 8;
 constexpr std::size_t kPastMax = 64;
 /// One a machine that records.
 constexpr std::size_t kObserversMax = 1'024;
+
+/// Of what is new, a token chooses an expert at most once a round, and so many experts of a layer in all rounds.
+bool can_be_chosen(const std::optional<wire::StageCounts>& before, const wire::StageCounts& now,
+                   std::uint64_t choices_max) {
+  const std::uint64_t tokens = now.tokens - (before ? before->tokens : 0);
+  for (std::size_t layer = 0; layer < now.count_tokens.rows(); ++layer) {
+    std::uint64_t choices = 0;
+    for (std::size_t expert = 0; expert < now.count_tokens.cols(); ++expert) {
+      const std::uint64_t count = now.count_tokens(layer, expert) - (before ? before->count_tokens(layer, expert) : 0);
+      if (count > tokens * kRoundsMax) return false;
+      choices += count;
+    }
+    if (choices > tokens * choices_max) return false;
+  }
+  return true;
+}
 
 void add(wire::StageCounts& sum, const wire::StageCounts& more) {
   if (sum.count_tokens.empty())
@@ -122,6 +140,7 @@ std::optional<wire::Refusal> AgentRegistry::join(const std::string& peer, const 
   }
   agent.peer = peer;
   agent.rank = hello.rank;
+  agent.is_observer = hello.is_observer();
   agent.heard_at = now;
   return std::nullopt;
 }
@@ -225,12 +244,13 @@ bool AgentRegistry::is_plausible(const Agent& agent, const wire::Report& report,
   std::uint64_t tokens = 0;
   for (const wire::StageCounts& stage : report.stages) {
     tokens += stage.tokens;
-    // A token chooses an expert once a round.
-    const auto most = stage.tokens * kRoundsMax;
-    if (std::ranges::any_of(stage.count_tokens.cells(), [&](std::uint64_t count) { return count > most; }))
-      return false;
+    const auto choices_max = agent.is_observer ? wire::kTopKMax * kRoundsMax : wire::kTopKMax;
+    if (!can_be_chosen(agent.counts[index_of(stage.stage)], stage, choices_max)) return false;
   }
-  if (report.steps > 0 && tokens / report.steps > limits_.tokens_per_step_max) return false;
+  // An observer counts no steps.
+  const std::uint64_t steps = report.steps - agent.steps_of_incarnation;
+  if (!agent.is_observer && (tokens - agent.tokens) / std::max<std::uint64_t>(steps, 1) > limits_.tokens_per_step_max)
+    return false;
   // The first report may tell of any length of time.
   if (agent.report_sequence == 0) return true;
   const std::chrono::duration<double> since = now - agent.reported_at + kReportJitter;
@@ -280,15 +300,31 @@ bool AgentRegistry::has_reports() const {
   return least_of_trusted(agents_, world_, [](const Agent& agent) { return agent.report_sequence; }) > 0;
 }
 
-std::vector<StageLoad> AgentRegistry::close(std::uint64_t window) {
+ClosedWindow AgentRegistry::close(std::uint64_t window) {
+  std::vector<std::string> names;
   std::vector<std::vector<StageLoad>> workers;
   for (auto* const counting : {&agents_, &observers_}) {
     for (auto& [worker, agent] : *counting) {
       auto counted = agent.open_windows.take_until(window);
-      if (!agent.is_distrusted) workers.push_back(std::move(counted));
+      if (agent.is_distrusted || tokens_of(counted) == 0) continue;
+      names.push_back(worker);
+      workers.push_back(std::move(counted));
     }
   }
-  return sum_of_workers(workers);
+  limit_workers(workers);
+  ClosedWindow closed{.sum = sum_of_workers(workers), .load_of_worker = {}};
+  for (std::size_t i = 0; i < workers.size(); ++i) {
+    auto& load = closed.load_of_worker[names[i]];
+    for (StageLoad& stage : workers[i]) {
+      if (load.empty()) {
+        load = std::move(stage.load_tokens);
+        continue;
+      }
+      for (std::size_t cell = 0; cell < load.cells().size(); ++cell)
+        load.cells()[cell] += stage.load_tokens.cells()[cell];
+    }
+  }
+  return closed;
 }
 
 bool AgentRegistry::is_complete(TimePoint now, std::chrono::milliseconds lease) const {

@@ -43,6 +43,7 @@ struct Agent : Counted {
   /// Where to answer: the routing id of its connection. Never an identity.
   std::string peer;
   std::uint32_t rank = 0;
+  bool is_observer = false;
   TimePoint heard_at;
   TimePoint reported_at;
   /// The report that the journal was told of last.
@@ -64,6 +65,14 @@ struct Agent : Counted {
   /// When to repeat what it has not acknowledged, and how long to wait after that.
   TimePoint resend_at;
   std::chrono::milliseconds resend_wait{0};
+};
+
+/// What a closed window holds.
+struct ClosedWindow {
+  /// By stage.
+  std::vector<StageLoad> sum;
+  /// Of each worker that counted anything, all stages [layers, experts].
+  std::map<std::string, Grid<std::uint64_t>> load_of_worker;
 };
 
 /// What became of a report.
@@ -110,8 +119,8 @@ class AgentRegistry {
   [[nodiscard]] std::uint64_t steps_complete() const;
   /// Every rank has reported, as windows_complete().
   [[nodiscard]] bool has_reports() const;
-  /// Counts of all trusted agents up to and with this window, which is closed by that: sum_of_workers().
-  [[nodiscard]] std::vector<StageLoad> close(std::uint64_t window);
+  /// Counts of all trusted agents up to and with this window, which is closed by that; limit_workers() of them.
+  [[nodiscard]] ClosedWindow close(std::uint64_t window);
 
   /// All ranks have an agent, each heard from within `lease`.
   [[nodiscard]] bool is_complete(TimePoint now, std::chrono::milliseconds lease) const;

@@ -281,9 +281,19 @@ void Core::on(const Received& from, const wire::Refusal& refused, TimePoint) {
                            {"detail", refused.detail}});
   const auto agent = registry_.agents().find(from.worker);
   const bool speaks_for_worker = agent != registry_.agents().end() && agent->second.peer == from.peer;
-  if (preparing_ && speaks_for_worker && refused.about == "prepare") {
-    abort(fmt::format("{} refused it: {}", from.worker, wire::reason_name(refused.reason)));
+  if (!speaks_for_worker || refused.about != "prepare") return;
+  if (!is_of_preparing(refused)) {
+    ++counters_.messages_late;
+    return;
   }
+  abort(fmt::format("{} refused it: {}", from.worker, wire::reason_name(refused.reason)));
+}
+
+bool Core::is_of_preparing(const wire::Refusal& refused) const {
+  if (!preparing_) return false;
+  // An agent judges a PREPARE only once it holds the base, which is not stale to it until it holds more.
+  const wire::Stamp base{term_, running_->epoch};
+  return refused.reason == wire::RefusalReason::kStaleStamp ? refused.known > base : refused.known >= base;
 }
 
 void Core::refuse(const Received& from, wire::Refusal refused) {

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -138,7 +139,7 @@ struct CoreCounters {
 
 /// Every rule of the rebalancer for one model and EP group: step(event, now) -> actions. Pure: a recorded list of
 /// events replays to the same actions. Not thread-safe. Cost: a pass over a report's counts; a decision measures two
-/// maps on the counts.
+/// maps on the counts, and again without each worker.
 class Core {
  public:
   /// Fails with kInvalidInput where the options are out of range or the journal's placement is for another cluster.
@@ -192,6 +193,8 @@ class Core {
   void on(const Received& from, const wire::Ready& ready, TimePoint now);
   void on(const Received& from, const wire::Applied& applied, TimePoint now);
   void on(const Received& from, const wire::Refusal& refusal, TimePoint now);
+  /// A refusal does not name the epoch that it refuses; what the agent knows tells whether it can be this one.
+  [[nodiscard]] bool is_of_preparing(const wire::Refusal& refusal) const;
   /// Messages that only a rebalancer sends.
   template <class Other>
   void on(const Received&, const Other&, TimePoint) {
@@ -214,6 +217,9 @@ class Core {
   void resume_windows();
   void close_window(TimePoint now);
   [[nodiscard]] std::optional<std::string> reason_to_hold(TimePoint now) const;
+  /// The worker without which the last window would gain less than half as much by this placement.
+  [[nodiscard]] std::optional<std::string> worker_it_hangs_on(
+      const Placement& candidate, const std::map<std::string, Grid<std::uint64_t>>& load_of_worker) const;
   /// The policy's decision stands: told, journalled, and agents that wait may go on.
   void decide(TimePoint now, std::optional<double> solve_seconds);
   void finish_windows();
@@ -250,6 +256,8 @@ class Core {
   TimePoint window_closed_at_;
   /// Counts of the window closed last, all stages.
   Grid<std::uint64_t> window_load_;
+  /// Of it, each worker's share, while a plan for it is made.
+  std::map<std::string, Grid<std::uint64_t>> load_of_worker_;
   std::optional<DecisionRecord> decided_;
   std::optional<TimePoint> planned_at_;
   std::uint64_t planned_tokens_ = 0;

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "partition/adaptive/imbalance.h"
 #include "rebalancer/core/core.h"
 
 namespace evenkeel::rebalancer {
@@ -32,7 +33,8 @@ bool Core::is_window_complete() const {
 void Core::close_window(TimePoint now) {
   ++counters_.windows_closed;
   window_closed_at_ = now;
-  const std::vector<StageLoad> window = registry_.close(windows_closed_++);
+  ClosedWindow closed = registry_.close(windows_closed_++);
+  const std::vector<StageLoad>& window = closed.sum;
   steps_closed_ = registry_.steps_complete();
   tokens_closed_ = registry_.tokens();
   window_load_ = Grid<std::uint64_t>(running_->placement.layers(), running_->placement.experts());
@@ -45,6 +47,7 @@ void Core::close_window(TimePoint now) {
   planned_at_ = now;
   planned_tokens_ = registry_.tokens();
   planning_ = ++plans_;
+  load_of_worker_ = std::move(closed.load_of_worker);
   note("plan_started", {{"plan", plans_}, {"window", windows_closed_ - 1}, {"tokens", tokens_of(window)}});
   actions_.push_back(StartPlanning{model_, plans_, *std::move(request)});
 }
@@ -71,12 +74,29 @@ std::optional<std::string> Core::reason_to_hold(TimePoint now) const {
   return std::nullopt;
 }
 
+std::optional<std::string> Core::worker_it_hangs_on(
+    const Placement& candidate, const std::map<std::string, Grid<std::uint64_t>>& load_of_worker) const {
+  if (load_of_worker.size() < kWorkersToCompareMin) return std::nullopt;
+  const auto gain_of = [&](const Grid<std::uint64_t>& load) {
+    return imbalance_mean(load, running_->placement) - imbalance_mean(load, candidate);
+  };
+  const double gain = gain_of(window_load_);
+  if (gain <= 0) return std::nullopt;
+  for (const auto& [worker, load] : load_of_worker) {
+    Grid<std::uint64_t> others = window_load_;
+    for (std::size_t cell = 0; cell < load.cells().size(); ++cell) others.cells()[cell] -= load.cells()[cell];
+    if (2 * gain_of(others) < gain) return worker;
+  }
+  return std::nullopt;
+}
+
 void Core::handle(const PlanReady& plan, TimePoint now) {
   if (planning_ != plan.plan) {
     ++counters_.messages_late;
     return;
   }
   planning_.reset();
+  const auto load_of_worker = std::exchange(load_of_worker_, {});
   const auto keep = [&](std::string reason) {
     policy_.keep(std::move(reason));
     decide(now, plan.solve_seconds);
@@ -88,6 +108,9 @@ void Core::handle(const PlanReady& plan, TimePoint now) {
   if (plan.placement->fields().shares) return keep("the plan splits an expert's tokens unevenly");
   if (is_frozen_ || is_draining_) return keep("frozen while it was planned");
   if (!registry_.is_complete(now, options_.lease)) return keep("an agent is absent");
+  if (const auto worker = worker_it_hangs_on(*plan.placement, load_of_worker)) {
+    return keep(fmt::format("most of what it gains in this window is by the counts of {} alone", *worker));
+  }
   auto migration = policy_.judge(running_->placement, *plan.placement);
   if (migration) {
     auto placements = epoch_placements(*migration, running_->placement, *plan.placement);

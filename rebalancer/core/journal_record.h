@@ -13,13 +13,13 @@ namespace evenkeel::rebalancer {
 
 enum class RecordKind { kPrepare, kCommit, kAbort };
 
-/// One step of a migration as the journal keeps it. Records are only ever added.
+/// One step of a migration as the journal keeps it.
 struct JournalRecord {
   RecordKind kind = RecordKind::kPrepare;
   /// The model and EP group whose epoch it is.
   std::string model;
   wire::Stamp stamp;
-  /// With kPrepare: the map; a COMMIT of the same epoch makes it the running one.
+  /// With kPrepare: the map; a COMMIT of the same epoch makes it the running one, an ABORT drops it.
   std::optional<Placement> placement;
   /// With kAbort.
   std::string reason;

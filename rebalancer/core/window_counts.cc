@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <optional>
+#include <iterator>
+#include <numeric>
 
 namespace evenkeel::rebalancer {
 namespace {
 
 constexpr std::uint64_t kMedianTimesMax = 4;
-constexpr std::size_t kWorkersWithMedianMin = 3;
 
 StageLoad& stage_of(std::map<std::string, StageLoad, std::less<>>& stages, std::string_view name,
                     const Grid<std::uint64_t>& shape) {
@@ -24,24 +24,32 @@ void add_to(StageLoad& sum, const StageLoad& more) {
     sum.load_tokens.cells()[cell] += more.load_tokens.cells()[cell];
 }
 
-std::optional<std::uint64_t> tokens_max(std::span<const std::vector<StageLoad>> workers) {
-  std::vector<std::uint64_t> tokens;
-  for (const auto& worker : workers) {
-    if (const std::uint64_t counted = tokens_of(worker); counted > 0) tokens.push_back(counted);
+/// What to scale each worker's count by [workers], none of which is more than 1.
+std::vector<double> factors(const std::vector<std::uint64_t>& counts) {
+  std::vector<double> factors(counts.size(), 1.0);
+  std::vector<std::uint64_t> some;
+  std::ranges::copy_if(counts, std::back_inserter(some), [](std::uint64_t count) { return count > 0; });
+  if (some.size() < kWorkersToCompareMin) return factors;
+  const auto middle = some.begin() + static_cast<std::ptrdiff_t>((some.size() - 1) / 2);
+  std::ranges::nth_element(some, middle);
+  const std::uint64_t most = *middle * kMedianTimesMax;
+  for (std::size_t worker = 0; worker < counts.size(); ++worker) {
+    if (counts[worker] > most) factors[worker] = static_cast<double>(most) / static_cast<double>(counts[worker]);
   }
-  if (tokens.size() < kWorkersWithMedianMin) return std::nullopt;
-  const auto middle = tokens.begin() + static_cast<std::ptrdiff_t>((tokens.size() - 1) / 2);
-  std::ranges::nth_element(tokens, middle);
-  return *middle * kMedianTimesMax;
+  return factors;
 }
 
-StageLoad scaled(StageLoad load, double factor) {
-  const auto part = [&](std::uint64_t tokens) {
-    return static_cast<std::uint64_t>(std::llround(static_cast<double>(tokens) * factor));
-  };
-  load.tokens = part(load.tokens);
-  for (std::uint64_t& cell : load.load_tokens.cells()) cell = part(cell);
-  return load;
+std::uint64_t scaled(std::uint64_t count, double factor) {
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(count) * factor));
+}
+
+std::uint64_t count_of_layer(const std::vector<StageLoad>& worker, std::size_t layer) {
+  std::uint64_t sum = 0;
+  for (const StageLoad& stage : worker) {
+    const auto row = stage.load_tokens[layer];
+    sum = std::accumulate(row.begin(), row.end(), sum);
+  }
+  return sum;
 }
 
 }  // namespace
@@ -66,16 +74,35 @@ std::vector<StageLoad> WindowCounts::take_until(std::uint64_t window) {
   return taken;
 }
 
+void limit_workers(std::span<std::vector<StageLoad>> workers) {
+  std::vector<std::uint64_t> counts(workers.size());
+  std::ranges::transform(workers, counts.begin(), tokens_of);
+  const std::vector<double> of_tokens = factors(counts);
+  std::size_t layers = 0;
+  for (std::size_t w = 0; w < workers.size(); ++w) {
+    for (StageLoad& stage : workers[w]) {
+      stage.tokens = scaled(stage.tokens, of_tokens[w]);
+      layers = stage.load_tokens.rows();
+    }
+  }
+  for (std::size_t layer = 0; layer < layers; ++layer) {
+    std::ranges::transform(workers, counts.begin(),
+                           [&](const std::vector<StageLoad>& worker) { return count_of_layer(worker, layer); });
+    const std::vector<double> of_counts = factors(counts);
+    for (std::size_t w = 0; w < workers.size(); ++w) {
+      const double factor = std::min(of_tokens[w], of_counts[w]);
+      if (factor == 1.0) continue;
+      for (StageLoad& stage : workers[w]) {
+        for (std::uint64_t& count : stage.load_tokens[layer]) count = scaled(count, factor);
+      }
+    }
+  }
+}
+
 std::vector<StageLoad> sum_of_workers(std::span<const std::vector<StageLoad>> workers) {
-  const auto most = tokens_max(workers);
   std::map<std::string, StageLoad, std::less<>> sum;
   for (const auto& worker : workers) {
-    const std::uint64_t tokens = tokens_of(worker);
-    const bool is_too_much = most && tokens > *most;
-    for (const StageLoad& load : worker) {
-      StageLoad& into = stage_of(sum, load.stage, load.load_tokens);
-      add_to(into, is_too_much ? scaled(load, static_cast<double>(*most) / static_cast<double>(tokens)) : load);
-    }
+    for (const StageLoad& load : worker) add_to(stage_of(sum, load.stage, load.load_tokens), load);
   }
   std::vector<StageLoad> stages;
   for (auto& [name, load] : sum) stages.push_back(std::move(load));

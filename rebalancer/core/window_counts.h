@@ -29,8 +29,13 @@ class WindowCounts {
   std::map<std::uint64_t, Stages> open_;
 };
 
-/// The sum over workers [workers], by stage. No worker counts for more than four times the median of those that counted
-/// anything, from three on: a worker that makes up counts cannot outweigh the others, and honest ones differ by less.
+/// Workers of which one can be held against the others: two do not outvote one another.
+inline constexpr std::size_t kWorkersToCompareMin = 3;
+
+/// Scales down what is beyond four times the median of those that counted anything, from three on: a worker's tokens,
+/// all stages together, and its counts of each layer. So no worker outweighs the others; honest ones differ by less.
+void limit_workers(std::span<std::vector<StageLoad>> workers);
+/// The sum over workers [workers], by stage.
 [[nodiscard]] std::vector<StageLoad> sum_of_workers(std::span<const std::vector<StageLoad>> workers);
 
 }  // namespace evenkeel::rebalancer

@@ -228,7 +228,7 @@ void Server::send(const Send& action) {
 
 void Server::broadcast(const Broadcast& action) {
   const wire::Frames frames =
-      wire::seal({std::string(wire::kRebalancerName), action.model, ++broadcasts_, action.message});
+      wire::seal({std::string(wire::kRebalancerName), action.model, ++broadcasts_[action.model], action.message});
   if (publisher_.send(frames) != shell::Socket::Sent::kQueued) ++traffic_.sends_dropped;
 }
 

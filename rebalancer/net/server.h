@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -103,7 +104,8 @@ class Server {
   bool is_dry_run_ = false;
   TimePoint ticked_at_{};
   std::uint64_t sent_ = 0;
-  std::uint64_t broadcasts_ = 0;
+  /// By model: an agent hears one model's alone, and takes a jump for a loss.
+  std::map<std::string, std::uint64_t> broadcasts_;
   TrafficCounters traffic_;
 };
 

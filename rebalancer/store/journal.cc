@@ -223,14 +223,27 @@ Status Journal::insert(const JournalRecord& record) {
     insert->bind(5, record.model);
   }
   EVENKEEL_TRY_STATUS(run_once(insert));
-  if (record.kind != RecordKind::kCommit) return {};
-  auto forget = database_.prepare("DELETE FROM record WHERE epoch + ?1 < ?2 AND model = ?3");
+  if (record.kind == RecordKind::kPrepare) return {};
+  if (record.kind == RecordKind::kAbort) EVENKEEL_TRY_STATUS(drop_map(record));
+  auto forget = database_.prepare(
+      "DELETE FROM record WHERE epoch + ?1 < ?2 AND model = ?3 AND epoch IS NOT "
+      "(SELECT MAX(epoch) FROM record WHERE kind = 'COMMIT' AND model = ?3)");
   if (forget) {
     forget->bind(0, kEpochsKept);
     forget->bind(1, record.stamp.epoch);
     forget->bind(2, record.model);
   }
   return run_once(forget);
+}
+
+Status Journal::drop_map(const JournalRecord& aborted) {
+  auto drop =
+      database_.prepare("UPDATE record SET placement = NULL WHERE kind = 'PREPARE' AND epoch = ?1 AND model = ?2");
+  if (drop) {
+    drop->bind(0, aborted.stamp.epoch);
+    drop->bind(1, aborted.model);
+  }
+  return run_once(drop);
 }
 
 Status Journal::insert(const DecidedRecord& record) {

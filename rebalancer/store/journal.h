@@ -29,7 +29,8 @@ class Journal {
   [[nodiscard]] Result<std::uint64_t> begin_term();
   /// In the order they were written. Fails with kFailure where a map cannot be read.
   [[nodiscard]] Result<std::vector<JournalRecord>> records();
-  /// Writes all records or none. Records of a model's epochs more than 256 behind its COMMIT are dropped.
+  /// Writes all records or none. An ABORT drops the map of its PREPARE; COMMIT and ABORT drop the records of a model's
+  /// epochs more than 256 behind them, but those of its last COMMIT.
   [[nodiscard]] Status append(std::span<const JournalRecord> records);
   /// Writes what was decided, for people; the newest 4,096 decisions are kept.
   [[nodiscard]] Status append(const DecidedRecord& record);
@@ -51,6 +52,7 @@ class Journal {
   [[nodiscard]] Status prepare_file();
   [[nodiscard]] Status check_version();
   [[nodiscard]] Status insert(const JournalRecord& record);
+  [[nodiscard]] Status drop_map(const JournalRecord& aborted);
   [[nodiscard]] Status insert(const DecidedRecord& record);
   [[nodiscard]] Status replace(const TotalRecord& record);
   [[nodiscard]] Status insert(const TotalRecord& record, std::string_view stage, std::uint64_t tokens,

@@ -305,11 +305,12 @@ class LiarTest(HostileTest):
             if message["type"] in kinds:
                 return message
 
-    def report(self, number, count):
-        tokens = count * self.EXPERTS
+    def report(self, number, count, **fields):
+        tokens = fields.pop("tokens", count * self.EXPERTS)
         counts = [[count] * self.EXPERTS for _ in self.LAYERS]
-        self.say("report", last=0, sequence=number, epoch=0, window=0, steps=number * 100_000,
-                 stages=[{"stage": "mixed", "tokens": tokens, "counts": counts}])
+        self.say("report", **{
+            "last": 0, "sequence": number, "epoch": 0, "window": 0, "steps": number * 100_000,
+            "stages": [{"stage": "mixed", "tokens": tokens, "counts": counts}], **fields})
         # A window's decision is told by one more acknowledgement of an earlier report.
         while (answer := self.answer("report_ack", "refusal")).get("sequence", number) != number:
             pass
@@ -330,6 +331,17 @@ class LiarTest(HostileTest):
                          {"liar": False, "worker-0": True, "worker-1": True})
         self.assert_reports_go_on()
 
+    def test_counts_that_no_token_can_choose_and_tokens_of_no_step(self):
+        self.say("hello", **self.hello())
+        self.answer("snapshot")
+        self.assertEqual(self.report(1, 1000)["type"], "report_ack")
+        # Of 64 experts, each 1,016 times more by 1,000 tokens more is 65 choices a token; 1,000 times more is 64.
+        tokens = 1000 * self.EXPERTS
+        beyond = [self.report(2, 1000 + 1016, tokens=tokens + 1000), self.report(3, 1 << 16, steps=100_000)]
+        self.assertEqual([(answer["type"], answer.get("reason")) for answer in beyond], [("refusal", "implausible_counts")] * 2)
+        self.assertEqual(self.report(4, 1000 + 1000, tokens=tokens + 1000)["type"], "report_ack")
+        self.assertEqual(self.group.metrics()['evenkeel_reports_total{result="implausible"}'], 2)
+        self.assert_reports_go_on()
 
     def test_bombs_in_msgpack(self):
         def payload(**fields):

@@ -1,4 +1,5 @@
-"""kill -9 of the rebalancer at each step of a migration of several epochs, then a restart: one epoch everywhere.
+"""kill -9 of the rebalancer at each step of a migration of several epochs, then a restart: one epoch everywhere, and no step
+with two maps.
 
 Usage: kill_test.py [unittest arguments]; EVENKEEL_BIN is the folder of the programs.
 """
@@ -6,6 +7,7 @@ Usage: kill_test.py [unittest arguments]; EVENKEEL_BIN is the folder of the prog
 import re
 import unittest
 
+import check_maps
 from live_test import Group, events
 
 # Two spare buffers a GPU: a quarter of 512 slots takes some ten epochs.
@@ -23,9 +25,18 @@ class KillTest(unittest.TestCase):
         found = [re.search(r"event=(\w+)(?:.*? epoch=(\d+))?", line) for line in lines if line.endswith("\n")]
         return [(line[1], int(line[2]) if line[2] else None) for line in found if line]
 
+    def map_log(self, rank):
+        return self.group.folder / f"map-{rank}.jsonl"
+
+    def last_epoch(self, rank):
+        epoch = check_maps.read(self.map_log(rank))[-1]["epoch"]
+        return -1 if epoch is None else epoch
+
     def kill_at(self, is_time):
         rebalancer = self.group.rebalancer(**SETTINGS)
-        agents = [self.group.agent(rank, load_ms=50) for rank in (0, 1)]
+        agents = [
+            self.group.agent(rank, load_ms=50, rendezvous=self.group.folder.name, map_log=self.map_log(rank), decision_wait_ms=100)
+            for rank in (0, 1)]
         self.group.wait_until("the step to kill at", lambda: any(is_time(*event) for event in self.rebalancer_events()))
         rebalancer.kill()
         rebalancer.wait()
@@ -33,11 +44,15 @@ class KillTest(unittest.TestCase):
         committed = max(epoch for kind, epoch in before if kind == "COMMIT")
         rebalancer = self.group.rebalancer(**SETTINGS)
         self.group.wait_for_common_epoch(committed + 1)
+        # A window's steps are logged when it begins.
+        self.group.wait_until("steps with it", lambda: all(self.last_epoch(rank) > committed for rank in (0, 1)))
         rebalancer.kill()
         rebalancer.wait()
-        self.check(before)
         for agent in agents:
             self.group.end(agent)
+        self.check(before)
+        changes = check_maps.check([self.map_log(rank) for rank in (0, 1)])
+        self.assertGreater(len(changes), 1, "no migration: the checker had nothing to find")
 
     def check(self, before):
         records = self.group.records()

@@ -342,7 +342,7 @@ class ManyModelsTest(Attached):
             self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(0))
 
     def test_one_agent_has_both_models_migrated_and_counted_exactly(self):
-        engines = {key: self.engine(key[1], 1500, key[0], probe) for key, probe in self.names.items()}
+        engines = {key: self.engine(key[1], 3000, key[0], probe) for key, probe in self.names.items()}
         said = {key: engine.stdout.readline().split() for key, engine in engines.items()}
         self.assertEqual({line[1] for line in said.values()}, {"1"})
         for model in self.MODELS:
@@ -353,6 +353,8 @@ class ManyModelsTest(Attached):
         self.group.wait_until("the agent lets all go", lambda: self.event_count("agent_stopped") == 4)
         tokens = {model: sum(int(said[model, rank][0]) for rank in range(2)) for model in self.MODELS}
         self.assertEqual(self.totals_when_all_is_stopped(), tokens)
+        ends = [event for event in events(self.group.log(0)) if event["event"] == "agent_stopped"]
+        self.assertEqual([end["broadcast_gaps"] for end in ends], [0] * 4, "the other model's broadcasts are not missed")
 
 
 class CheckerTest(unittest.TestCase):

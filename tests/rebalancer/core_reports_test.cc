@@ -102,6 +102,42 @@ TEST_F(CoreReports, beyond_what_a_worker_can_count_are_refused_counted_and_no_re
   EXPECT_FALSE(first<StartPlanning>(tick(milliseconds(10'000))));
 }
 
+TEST_F(CoreReports, that_say_what_no_token_can_choose_or_no_step_can_hold_are_refused) {
+  join_both();
+  const auto is_refused = [&](wire::Report report) { return refusal(receive("a", std::move(report)), "a") != nullptr; };
+  auto too_many = report_of(1, {1, 1, 1, 1});
+  too_many.stages.front() = {wire::Stage::kMixed, 1, Grid<std::uint64_t>(2, 4, 16)};
+  EXPECT_FALSE(is_refused(too_many)) << "64 choices, over 16 rounds";
+  auto later = report_of(2, {17, 16, 16, 16});
+  later.stages.front().tokens = 1;
+  EXPECT_TRUE(is_refused(later)) << "a choice of no token, though the tokens before could have made it";
+  auto stepless = report_of(2, {1 << 20, 16, 16, 16});
+  stepless.steps = 4;
+  EXPECT_TRUE(is_refused(stepless));
+  EXPECT_EQ(core_.counters().reports_implausible, 2U);
+
+  wire::Hello observer = hello_of(0);
+  observer.world = 0;
+  static_cast<void>(receive("o", observer));
+  stepless.sequence = 1;
+  EXPECT_TRUE(sent_to<wire::ReportAck>(receive("o", stepless), "o")) << "an observer has no steps";
+}
+
+TEST_F(CoreReports, of_more_choices_than_the_wire_allows_a_token_are_refused) {
+  constexpr std::size_t kExperts = 65;
+  const std::vector<int> layer_ids{0};
+  CoreOptions o = options();
+  o.cluster.gpus = 5;
+  journal_.clear();
+  restart_with(o);
+  static_cast<void>(
+      receive("a", wire::Hello{1, wire::model_hash(layer_ids, kExperts), 0, 2, layer_ids, kExperts, 0, std::nullopt}));
+  wire::Report report{1, 1, 0, 0, 1, {{wire::Stage::kMixed, 1, Grid<std::uint64_t>(1, kExperts, 1)}}};
+  EXPECT_TRUE(refusal(receive("a", report), "a"));
+  report.stages.front().count_tokens(0, 0) = 0;
+  EXPECT_TRUE(sent_to<wire::ReportAck>(receive("a", report), "a"));
+}
+
 TEST_F(CoreReports, of_a_distrusted_agent_are_left_out_of_windows_until_it_starts_anew) {
   join_both();
   static_cast<void>(report("a", 1, {9, 5, 0, 0}));

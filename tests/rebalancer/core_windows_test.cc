@@ -160,6 +160,44 @@ TEST_F(CoreWindows, tell_what_a_decision_gains_costs_and_could_gain_at_most) {
   EXPECT_EQ(written->record.model, "model");
 }
 
+/// Eight workers, of which the last may tell something else than the others.
+class CoreWindowsOfEight : public CoreWindows {
+ protected:
+  CoreWindowsOfEight() {
+    CoreOptions o = options();
+    o.agents_expected = 8;
+    restart_with(o);
+    for (std::uint32_t rank = 0; rank < 8; ++rank) {
+      wire::Hello hello = hello_of(rank);
+      hello.world = 8;
+      static_cast<void>(receive(name(rank), hello));
+      static_cast<void>(applied(name(rank)));
+    }
+  }
+  static std::string name(std::uint32_t rank) { return "w" + std::to_string(rank); }
+  /// What is decided about a window in which better() is offered.
+  Actions decided(const std::vector<std::uint64_t>& most, const wire::Report& last) {
+    for (std::uint32_t rank = 0; rank < 7; ++rank) static_cast<void>(report(name(rank), 1, most));
+    const Actions actions = receive(name(7), last);
+    const auto* job = first<StartPlanning>(actions);
+    EXPECT_TRUE(job);
+    return step(PlanReady{"model", job ? job->plan : 0, better(), 0.1});
+  }
+};
+
+TEST_F(CoreWindowsOfEight, are_kept_where_one_worker_alone_says_that_a_plan_gains) {
+  auto lie = report_of(1, {1'600, 1'600, 0, 0});
+  lie.stages.front().tokens = 100;
+  const Actions actions = decided({25, 25, 25, 25}, lie);
+  EXPECT_EQ(text_of(actions, "plan_decided", "verdict"), "keep");
+  EXPECT_EQ(text_of(actions, "plan_decided", "reason"),
+            "most of what it gains in this window is by the counts of w7 alone");
+}
+
+TEST_F(CoreWindowsOfEight, are_planned_for_where_the_others_say_so_too) {
+  EXPECT_EQ(text_of(decided({40, 40, 10, 10}, report_of(1, {100, 0, 0, 0})), "plan_decided", "verdict"), "adopt");
+}
+
 TEST_F(CoreWindows, start_from_known_loads_and_the_placement_made_for_them) {
   CoreOptions o = options();
   o.policy.warmup_windows = 100;

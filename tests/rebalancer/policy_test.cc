@@ -181,12 +181,26 @@ TEST(Policy, weighs_stages_by_their_tokens) {
 
 TEST(WindowCounts, counts_no_worker_for_more_than_four_times_the_median) {
   std::vector<std::vector<StageLoad>> workers{window_of({10, 10}), window_of({12, 8}), window_of({0, 100'000})};
+  limit_workers(workers);
   const auto sum = sum_of_workers(workers);
   ASSERT_EQ(sum.size(), 1U);
   EXPECT_EQ(sum.front().load_tokens, table({22, 18 + 80}));
   workers.pop_back();
   workers.back() = window_of({0, 100'000});
+  limit_workers(workers);
   EXPECT_EQ(sum_of_workers(workers).front().tokens, 100'020U) << "two do not outvote one another";
+}
+
+TEST(WindowCounts, counts_no_worker_for_more_than_four_times_the_median_choices_of_a_layer) {
+  const StageLoad honest{"mixed", 20, Grid<std::uint64_t>(2, 2, 10)};
+  std::vector<std::vector<StageLoad>> workers(3, {honest});
+  workers.back().front().load_tokens(0, 1) = 320;
+  limit_workers(workers);
+  const StageLoad& limited = workers.back().front();
+  EXPECT_EQ(limited.tokens, 20U);
+  EXPECT_EQ(limited.load_tokens(0, 1), 78U) << "of 330, 80 are left";
+  EXPECT_EQ(limited.load_tokens(1, 1), 10U) << "the other layer is as it was";
+  EXPECT_EQ(workers.front().front().load_tokens, honest.load_tokens);
 }
 
 }  // namespace
