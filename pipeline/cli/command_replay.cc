@@ -143,7 +143,9 @@ void run(const ReplayArguments& arguments) {
   ok_or_exit(reader.finish());
   progress.show("");
   if (reader.has_loads())
-    print_notes({"the recording is of loads: step times are of computing alone, the same for every --comm and number of nodes"});
+    print_notes(
+        {"the recording is of loads: step times are of computing alone, the same for every --comm and number of "
+         "nodes"});
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
   const PolicyOptions& policy = days.front()->options().policy;

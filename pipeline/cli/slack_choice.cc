@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "partition/cost/metrics.h"
 #include "partition/model/budget.h"
@@ -30,18 +31,14 @@ class Trials {
       : trace_(traffic.trace), cluster_(cluster), model_(model), observer_(observer) {
     const std::size_t count = traffic.sequences.size();
     const std::size_t length = (count + kStretches - 1) / kStretches;
-    for (std::size_t first = 0, number = 0; first < count; first += length, ++number) {
-      const auto begin = traffic.sequences.begin() + static_cast<std::ptrdiff_t>(first);
-      const std::vector<std::size_t> stretch(begin,
-                                             begin + static_cast<std::ptrdiff_t>(std::min(length, count - first)));
-      Half& half = halves_[number % 2];
-      half.sequences.insert(half.sequences.end(), stretch.begin(), stretch.end());
-      half.stretches.push_back(profile_of(trace_, stretch));
+    for (std::size_t i = 0; i < count; ++i) halves_[i / length % 2].sequences.push_back(traffic.sequences[i]);
+    for (Half& half : halves_) {
+      half.whole = profile_of(trace_, half.sequences);
+      half.steps = in_steps(half.sequences);
     }
-    for (Half& half : halves_) half.whole = profile_of(trace_, half.sequences);
   }
 
-  /// Sum of the modelled step times of both halves, each as a whole and as the mean of its stretches.
+  /// Sum of the modelled step times of both halves, each as a whole and as the mean of its steps.
   Result<double> step_seconds(const PlaceOptions& options, std::size_t windows) const {
     double sum = 0;
     for (std::size_t fitted = 0; fitted < halves_.size(); ++fitted) {
@@ -50,9 +47,9 @@ class Trials {
       const Half& scored = halves_[1 - fitted];
       EVENKEEL_TRY(whole, step_seconds(scored.whole, solution.placement, options.objective.comm));
       sum += whole;
-      for (const RoutingProfile& stretch : scored.stretches) {
-        EVENKEEL_TRY(seconds, step_seconds(stretch, solution.placement, options.objective.comm));
-        sum += seconds / static_cast<double>(scored.stretches.size());
+      for (const RoutingProfile& step : scored.steps) {
+        EVENKEEL_TRY(seconds, step_seconds(step, solution.placement, options.objective.comm));
+        sum += seconds / static_cast<double>(scored.steps.size());
       }
     }
     return sum;
@@ -62,8 +59,27 @@ class Trials {
   struct Half {
     std::vector<std::size_t> sequences;
     RoutingProfile whole;
-    std::vector<RoutingProfile> stretches;
+    std::vector<RoutingProfile> steps;
   };
+
+  /// Sequences one after the other, as many as make a step's tokens: fewer differ by chance alone. Windows of loads are
+  /// whole.
+  [[nodiscard]] std::vector<RoutingProfile> in_steps(const std::vector<std::size_t>& sequences) const {
+    if (!trace_.load_windows.empty()) return {profile_of(trace_, sequences)};
+    const std::vector<std::uint64_t>& start = trace_.paths.sequence_start;
+    std::vector<RoutingProfile> steps;
+    std::vector<std::size_t> step;
+    std::uint64_t tokens = 0;
+    for (const std::size_t sequence : sequences) {
+      step.push_back(sequence);
+      tokens += start[sequence + 1] - start[sequence];
+      if (tokens < model_.batch_tokens) continue;
+      steps.push_back(profile_of(trace_, std::exchange(step, {})));
+      tokens = 0;
+    }
+    if (steps.empty()) steps.push_back(profile_of(trace_, sequences));
+    return steps;
+  }
 
   [[nodiscard]] Result<double> step_seconds(const RoutingProfile& profile, const Placement& placement,
                                             Comm comm) const {

@@ -41,10 +41,11 @@ struct SlackChoice {
 
 /// The options with what has the least modelled step time on traffic that a placement was not fitted to: of 1 and 4
 /// windows fitted at once at slack 0.02, and then of slacks 0, 0.005, 0.01, 0.02 and 0.05, the smaller one if equal.
-/// Trials are fitted to every second one of 16 stretches of the sequences and scored on the others, as a whole and one
-/// by one, and the other way round: neighbouring sequences are alike, traffic to come is like none of them, and a step
-/// serves the mix of its moment. Takes half of the time (or work units), scoring included; slacks that no time is left
-/// for are not tried, 0.005 and 0.05 first. The options have what is left. Fails as place() and check_trials().
+/// Trials are fitted to every second one of 16 stretches of the sequences and scored on the others, as a whole and in
+/// pieces of a step's tokens, and the other way round: neighbouring sequences are alike, traffic to come is like none
+/// of them, and a step serves the mix of its moment. Takes half of the time (or work units), scoring included; slacks
+/// that no time is left for are not tried, 0.005 and 0.05 first. The options have what is left. Fails as place() and
+/// check_trials().
 [[nodiscard]] Result<SlackChoice> choose_slack(const TrialTraffic& traffic, const Cluster& cluster,
                                                PlaceOptions options, const StepTimeModel& model,
                                                const StageObserver& observer);
