@@ -60,7 +60,7 @@ class Report(CommandTest):
         replay = data_of(replayed)
         self.assertEqual((replay["command"], replay["verdict"]["word"], replay["after"]), ("replay", "rebalance", "evenkeel"))
         self.assertEqual([policy["policy"] for policy in replay["timeline"]["policies"]], ["never", "every:4", "evenkeel", "oracle"])
-        self.assertEqual([epoch["window"] for epoch in replay["timeline"]["policies"][1]["epochs"]], list(range(4, 41, 4)))
+        self.assertEqual([epoch["window"] for epoch in replay["timeline"]["policies"][1]["epochs"]], list(range(4, 40, 4)))
         self.assertEqual(data_of(moved)["before"]["strategy"], "running")
         self.assertIn("slots that change", data_of(moved)["verdict"]["sentence"])
 
