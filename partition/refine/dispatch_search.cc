@@ -70,10 +70,10 @@ std::size_t runs_in(const BudgetSlice& slice, const Instance& instance) {
   return std::clamp(static_cast<std::size_t>(slice.remaining() / length), std::size_t{1}, kRunsMax);
 }
 
-/// Prices of load beyond the cap of one day's sums.
-class SummedLoads {
+/// Prices of load beyond the cap, all windows added up.
+class SumPrices {
  public:
-  SummedLoads(const DispatchLayer& layer, const LayerCap& cap) : layer_(layer) {
+  SumPrices(const DispatchLayer& layer, const LayerCap& cap) : layer_(layer) {
     const auto total = std::accumulate(layer.gpu_load().begin(), layer.gpu_load().end(), std::int64_t{0});
     mean_ = std::max(1.0, static_cast<double>(total) / static_cast<double>(layer.gpu_load().size()));
     threshold_ = ratio(cap.units());
@@ -97,9 +97,9 @@ class SummedLoads {
 };
 
 /// Prices of load beyond the cap in every window: the peak's alone are flat over most swaps.
-class WindowedLoads {
+class WindowPrices {
  public:
-  WindowedLoads(const DispatchLayer& layer, const LayerCap& cap)
+  WindowPrices(const DispatchLayer& layer, const LayerCap& cap)
       : loads_(cap.instance, cap.layer, layer.gpu_of_item()), threshold_(static_cast<float>(cap.window_peak_max())) {}
 
   [[nodiscard]] float price(const WindowSwap& swap, const AnnealingPrices& prices) const {
@@ -112,8 +112,9 @@ class WindowedLoads {
   float threshold_;
 };
 
-template <class Loads>
-void anneal(DispatchLayer& layer, Loads loads, const LoadGoal& goal, Random& random, BudgetSlice& slice, double scale) {
+template <class Prices>
+void anneal(DispatchLayer& layer, Prices of_load, const LoadGoal& goal, Random& random, BudgetSlice& slice,
+            double scale) {
   static const MetropolisTable metropolis;
   constexpr std::uint64_t kBatch = 512;
   const auto items = static_cast<std::uint32_t>(layer.items());
@@ -127,10 +128,10 @@ void anneal(DispatchLayer& layer, Loads loads, const LoadGoal& goal, Random& ran
       const std::size_t j = random.below(items);
       const WindowSwap swap{i, j, layer.gpu_of(i), layer.gpu_of(j)};
       if (swap.a == swap.b) continue;
-      const float cost = loads.price(swap, prices) - static_cast<float>(layer.swap_gain(i, j));
+      const float cost = of_load.price(swap, prices) - static_cast<float>(layer.swap_gain(i, j));
       if (cost >= prices.temperature * metropolis.at(random.next()) || layer.swap_duplicates(i, j)) continue;
       layer.swap(i, j);
-      loads.apply(swap);
+      of_load.apply(swap);
       units += units_per_swap;
     }
     slice.spend(units);
@@ -179,8 +180,8 @@ Assignment anneal_dispatch(const Instance& instance, const Assignment& start, co
       BudgetSlice slice_of_run = part.part(run, runs, 1);
       DispatchLayer candidate(instance, layer, start[layer]);
       const double scale = typical_change(candidate, seed);
-      instance.has_windows() ? anneal(candidate, WindowedLoads(candidate, cap), goal, random, slice_of_run, scale)
-                             : anneal(candidate, SummedLoads(candidate, cap), goal, random, slice_of_run, scale);
+      instance.has_windows() ? anneal(candidate, WindowPrices(candidate, cap), goal, random, slice_of_run, scale)
+                             : anneal(candidate, SumPrices(candidate, cap), goal, random, slice_of_run, scale);
       descend(candidate, cap, kHardCap, slice_of_run);
       if (!cap.holds(candidate) || candidate.cost() >= least) continue;
       least = candidate.cost();
