@@ -23,17 +23,23 @@ scripts/build.sh release --with-tests
 ctest --preset release -j 2
 
 # What reads messages of strangers and memory shared with workers runs under AddressSanitizer and UndefinedBehaviorSanitizer every
-# time: five minutes of building. All the rest, and ThreadSanitizer, would take an hour and are for --full.
-scripts/build.sh asan --with-tests evenkeel_agents_test
+# time, and what several threads share under ThreadSanitizer: seven minutes of building. All the rest would take an hour.
+scripts/build.sh asan --with-tests evenkeel_agents_test evenkeel_probe_test
 build/asan/bin/evenkeel_agents_test --gtest_brief=1
+build/asan/bin/evenkeel_probe_test --gtest_brief=1
+scripts/build.sh tsan --with-tests evenkeel_probe_test evenkeel_http_test
+build/tsan/bin/evenkeel_probe_test --gtest_brief=1
+build/tsan/bin/evenkeel_http_test --gtest_brief=1
 
 if [ $full = yes ]; then
   # Benchmarks held to their limits and days of full length, with nothing beside them.
   EVENKEEL_FULL=1 ctest --preset release -R '^test_(live_speed|probe_speed|profile_speed|replay|unequal)$'
-  # Under ThreadSanitizer the tests of the command line (test_*) are left out: they time solvers, which run on one thread.
+  # Under ThreadSanitizer the tests of the command line (test_*) are left out: they time solvers,
+  # whose threads DeterminismTest and others share out anyway.
   for preset in asan tsan; do
     scripts/build.sh $preset --with-tests
-    TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset
+    TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset -j 2
   done
-  scripts/fuzz.sh
+  # A quarter of an hour; by itself the script runs each reader a million times.
+  scripts/fuzz.sh --runs 50000
 fi

@@ -60,8 +60,20 @@ void AgentShell::report(TimePoint now, bool is_last) {
   if (!tally) return;
   // Before it is sent: a successor must not use the number again.
   probe_.header().reports.store(state_.reports() + 1, std::memory_order_relaxed);
-  perform(state_.report(now, std::move(*tally), is_last));
+  const wire::Losses lost = losses(*tally);
+  perform(state_.report(now, std::move(*tally), lost, is_last));
   send_paths();
+}
+
+wire::Losses AgentShell::losses(const probe::Tally& tally) const {
+  wire::Losses losses;
+  losses[wire::Loss::kCallsRefused] = tally.refused_calls;
+  losses[wire::Loss::kPathsDropped] = tally.paths_dropped;
+  losses[wire::Loss::kPathBatchesLost] = probe_.batches_lost();
+  losses[wire::Loss::kMessagesDropped] = traffic_.messages_malformed + traffic_.messages_misaddressed;
+  losses[wire::Loss::kBroadcastGaps] = traffic_.broadcast_gaps;
+  losses[wire::Loss::kSendsDropped] = traffic_.sends_dropped;
+  return losses;
 }
 
 void AgentShell::send_paths() {

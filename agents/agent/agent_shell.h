@@ -66,6 +66,7 @@ class AgentShell {
   void notice_gap(std::uint64_t sequence, TimePoint now);
   void report(TimePoint now, bool is_last);
   void send_paths();
+  [[nodiscard]] wire::Losses losses(const probe::Tally& tally) const;
   void perform(Actions actions);
   void load(const Load& load);
   void send(const wire::Message& message);

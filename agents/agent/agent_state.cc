@@ -29,7 +29,7 @@ Actions AgentState::on_gap(TimePoint now) {
 }
 
 Actions AgentState::cannot_load(const wire::Stamp& stamp, std::string detail) {
-  refuse(wire::RefusalReason::kShapeMismatch, "prepare", std::move(detail));
+  refuse(wire::RefusalReason::kShapeMismatch, "prepare", stamp, std::move(detail));
   if (prepared_ && prepared_->stamp == stamp) prepared_.reset();
   return take_actions();
 }
@@ -77,7 +77,7 @@ bool AgentState::is_report_due(TimePoint now, const WorkerView& worker) const {
   return may_wait && now >= next_report_ - options_.report_interval + options_.window_report_interval;
 }
 
-Actions AgentState::report(TimePoint now, probe::Tally tally, bool is_last) {
+Actions AgentState::report(TimePoint now, probe::Tally tally, const wire::Losses& losses, bool is_last) {
   ++counters_.reports_sent;
   next_report_ = now + options_.report_interval;
   ++reports_;
@@ -89,7 +89,8 @@ Actions AgentState::report(TimePoint now, probe::Tally tally, bool is_last) {
                                        .window = tally.window,
                                        .steps = tally.steps,
                                        .stages = std::move(tally.stages),
-                                       .is_last = is_last}});
+                                       .is_last = is_last,
+                                       .losses = losses}});
   return take_actions();
 }
 
@@ -101,17 +102,19 @@ std::optional<std::uint64_t> AgentState::epoch_known() const {
 }
 
 void AgentState::handle(const wire::Snapshot& snapshot, TimePoint now) {
-  if (!accepts_term(snapshot.stamp, "snapshot") || !accepts_shape(snapshot.placement, "snapshot")) return;
+  if (!accepts_term(snapshot.stamp, "snapshot") || !accepts_shape(snapshot.placement, snapshot.stamp, "snapshot"))
+    return;
   const std::uint64_t digest = wire::digest(snapshot.placement);
   const std::uint64_t epoch = snapshot.stamp.epoch;
   if (epoch < epoch_known().value_or(0)) {
-    return refuse(wire::RefusalReason::kStaleStamp, "snapshot",
+    return refuse(wire::RefusalReason::kStaleStamp, "snapshot", snapshot.stamp,
                   fmt::format("epoch {} is below {}", epoch, *epoch_known()));
   }
   const bool is_running = running_ && running_->epoch == epoch;
   if ((is_running && running_->digest != digest) ||
       (committed_ && committed_->stamp.epoch == epoch && committed_->digest != digest)) {
-    return refuse(wire::RefusalReason::kConflict, "snapshot", fmt::format("epoch {} came with two maps", epoch));
+    return refuse(wire::RefusalReason::kConflict, "snapshot", snapshot.stamp,
+                  fmt::format("epoch {} came with two maps", epoch));
   }
   if (std::exchange(asking_, false)) contact_.reset();
   hear(now);
@@ -146,15 +149,15 @@ void AgentState::handle(const wire::Prepare& prepare, TimePoint now) {
     return;
   }
   if (prepare.base_epoch < committed_->stamp.epoch) {
-    return refuse(wire::RefusalReason::kStaleStamp, "prepare",
+    return refuse(wire::RefusalReason::kStaleStamp, "prepare", prepare.stamp,
                   fmt::format("epoch {} builds on {}, below {}", prepare.stamp.epoch, prepare.base_epoch,
                               committed_->stamp.epoch));
   }
-  if (!accepts_shape(prepare.placement, "prepare")) return;
+  if (!accepts_shape(prepare.placement, prepare.stamp, "prepare")) return;
   const std::uint64_t digest = wire::digest(prepare.placement);
   if (prepared_ && prepared_->stamp == prepare.stamp) {
     if (prepared_->digest != digest) {
-      refuse(wire::RefusalReason::kConflict, "prepare",
+      refuse(wire::RefusalReason::kConflict, "prepare", prepare.stamp,
              fmt::format("epoch {} came with two maps", prepare.stamp.epoch));
     } else if (prepared_is_loaded_) {
       actions_.push_back(Send{wire::Ready{prepare.stamp, options_.incarnation}});
@@ -180,12 +183,13 @@ void AgentState::handle(const wire::Commit& commit_message, TimePoint now) {
   const auto& [stamp, digest] = commit_message;
   if (!accepts_term(stamp, "commit")) return;
   if (stamp.epoch < epoch_known().value_or(0)) {
-    return refuse(wire::RefusalReason::kStaleStamp, "commit",
+    return refuse(wire::RefusalReason::kStaleStamp, "commit", stamp,
                   fmt::format("epoch {} is below {}", stamp.epoch, *epoch_known()));
   }
   if (committed_ && stamp.epoch == committed_->stamp.epoch) {
     if (digest != committed_->digest) {
-      return refuse(wire::RefusalReason::kConflict, "commit", fmt::format("epoch {} came with two maps", stamp.epoch));
+      return refuse(wire::RefusalReason::kConflict, "commit", stamp,
+                    fmt::format("epoch {} came with two maps", stamp.epoch));
     }
     // Until the ranks have switched there is nothing to say.
     if (running_ && running_->epoch == stamp.epoch) send_applied();
@@ -231,33 +235,34 @@ void AgentState::handle(const wire::Refusal& refusal, TimePoint now) {
 
 bool AgentState::accepts_term(const wire::Stamp& stamp, std::string_view about) {
   if (stamp.term < term_seen_) {
-    refuse(wire::RefusalReason::kStaleStamp, about, fmt::format("term {} is below {}", stamp.term, term_seen_));
+    refuse(wire::RefusalReason::kStaleStamp, about, stamp, fmt::format("term {} is below {}", stamp.term, term_seen_));
     return false;
   }
   term_seen_ = stamp.term;
   return true;
 }
 
-bool AgentState::accepts_shape(const Placement& placement, std::string_view about) {
+bool AgentState::accepts_shape(const Placement& placement, const wire::Stamp& stamp, std::string_view about) {
   if (placement.experts() == options_.shape.experts &&
       std::ranges::equal(placement.layer_ids(), options_.shape.layer_ids)) {
     return true;
   }
-  refuse(wire::RefusalReason::kShapeMismatch, about,
+  refuse(wire::RefusalReason::kShapeMismatch, about, stamp,
          fmt::format("the map has {} layers of {} experts, the model {} of {}", placement.layers(), placement.experts(),
                      options_.shape.layers(), options_.shape.experts));
   return false;
 }
 
-void AgentState::refuse(wire::RefusalReason reason, std::string_view about, std::string detail) {
+void AgentState::refuse(wire::RefusalReason reason, std::string_view about, const wire::Stamp& stamp,
+                        std::string detail) {
   ++counters_.messages_refused;
   actions_.push_back(wire::Note{"message_refused",
                                 {{"by", "agent"},
                                  {"about", std::string(about)},
                                  {"reason", std::string(wire::reason_name(reason))},
                                  {"detail", detail}}});
-  actions_.push_back(
-      Send{wire::Refusal{reason, std::string(about), {term_seen_, epoch_known().value_or(0)}, std::move(detail)}});
+  actions_.push_back(Send{wire::Refusal{
+      reason, std::string(about), stamp.epoch, {term_seen_, epoch_known().value_or(0)}, std::move(detail)}});
 }
 
 void AgentState::ask(TimePoint now) {

@@ -115,7 +115,7 @@ class AgentState {
   void set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout);
   /// Whether the counts are to be read now and given to report().
   [[nodiscard]] bool is_report_due(TimePoint now, const WorkerView& worker) const;
-  [[nodiscard]] Actions report(TimePoint now, probe::Tally tally, bool is_last = false);
+  [[nodiscard]] Actions report(TimePoint now, probe::Tally tally, const wire::Losses& losses, bool is_last = false);
 
   /// The committed placement and its stamp, which the worker runs or will; none before the first snapshot.
   struct Held {
@@ -158,8 +158,9 @@ class AgentState {
 
   /// Whether a leader of this term may still command; remembers the highest.
   [[nodiscard]] bool accepts_term(const wire::Stamp& stamp, std::string_view about);
-  [[nodiscard]] bool accepts_shape(const Placement& placement, std::string_view about);
-  void refuse(wire::RefusalReason reason, std::string_view about, std::string detail);
+  [[nodiscard]] bool accepts_shape(const Placement& placement, const wire::Stamp& stamp, std::string_view about);
+  /// `about` is the type and `stamp` the stamp of the refused message.
+  void refuse(wire::RefusalReason reason, std::string_view about, const wire::Stamp& stamp, std::string detail);
   void ask(TimePoint now);
   void hear(TimePoint now);
   void look_at(const WorkerView& worker);

@@ -39,9 +39,18 @@ Status RecordingsShell::do_work(std::chrono::milliseconds timeout) {
   if (!state_) return {};
   take_messages();
   perform(state_->tick(now, {}));
-  if (state_->is_report_due(now, {}))
-    perform(state_->report(now, {.number = 0, .steps = 0, .window = 0, .stages = folder_.counts().stages()}));
+  if (state_->is_report_due(now, {})) {
+    perform(state_->report(now, {.number = 0, .steps = 0, .window = 0, .stages = folder_.counts().stages()}, losses()));
+  }
   return {};
+}
+
+wire::Losses RecordingsShell::losses() const {
+  wire::Losses losses;
+  losses[wire::Loss::kRecordingsRefused] = folder_.refused();
+  losses[wire::Loss::kMessagesDropped] = messages_dropped_;
+  losses[wire::Loss::kSendsDropped] = sends_dropped_;
+  return losses;
 }
 
 void RecordingsShell::join(TimePoint now) {
@@ -70,8 +79,11 @@ void RecordingsShell::take_messages() {
     if (!parts) return;
     const auto envelope = wire::open(*parts);
     if (!envelope) {
+      ++messages_dropped_;
       observer_({"message_dropped", {{"reason", envelope.error().message}}});
-    } else if (envelope->sender == wire::kRebalancerName && envelope->model == options_.model) {
+    } else if (envelope->sender != wire::kRebalancerName || envelope->model != options_.model) {
+      ++messages_dropped_;
+    } else {
       perform(state_->on_message(envelope->message, std::chrono::steady_clock::now()));
     }
   }
@@ -79,15 +91,15 @@ void RecordingsShell::take_messages() {
 
 void RecordingsShell::perform(const Actions& actions) {
   for (const Action& action : actions) {
-    std::visit(
-        shell::Overloaded{
-            [&](const Send& send) {
-              static_cast<void>(dealer_.send(wire::seal({options_.worker, options_.model, ++sent_, send.message})));
-            },
-            [&](const wire::Note& note) { observer_(note); },
-            // There is no worker to load anything.
-            [](const auto&) {}},
-        action);
+    std::visit(shell::Overloaded{
+                   [&](const Send& send) {
+                     const wire::Frames frames = wire::seal({options_.worker, options_.model, ++sent_, send.message});
+                     if (dealer_.send(frames) != shell::Socket::Sent::kQueued) ++sends_dropped_;
+                   },
+                   [&](const wire::Note& note) { observer_(note); },
+                   // There is no worker to load anything.
+                   [](const auto&) {}},
+               action);
   }
 }
 

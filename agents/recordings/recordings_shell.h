@@ -51,6 +51,7 @@ class RecordingsShell {
 
   void join(TimePoint now);
   void take_messages();
+  [[nodiscard]] wire::Losses losses() const;
   void perform(const Actions& actions);
 
   RecordingsOptions options_;
@@ -61,6 +62,8 @@ class RecordingsShell {
   std::optional<AgentState> state_;
   std::optional<TimePoint> looked_at_;
   std::uint64_t sent_ = 0;
+  std::uint64_t messages_dropped_ = 0;
+  std::uint64_t sends_dropped_ = 0;
 };
 
 }  // namespace evenkeel::agent

@@ -79,6 +79,12 @@ void pack_stages(Packer& out, std::string_view name, const std::vector<StageCoun
   }
 }
 
+void pack_losses(Packer& out, std::string_view name, const Losses& losses) {
+  pack_text(out, name);
+  out.pack_map(kLosses);
+  for (std::size_t i = 0; i < kLosses; ++i) pack_field(out, loss_name(static_cast<Loss>(i)), losses.counts[i]);
+}
+
 void pack_placement(Packer& out, const Placement& placement) {
   const Placement::Fields& fields = placement.fields();
   EVENKEEL_CHECK(!fields.shares, "placements on the wire split evenly");
@@ -128,6 +134,7 @@ struct FieldPacker {
     pack_field(out, "window", m.window);
     pack_field(out, "steps", m.steps);
     pack_field(out, "last", std::uint64_t{m.is_last});
+    pack_losses(out, "losses", m.losses);
     pack_stages(out, "stages", m.stages);
   }
   void operator()(const ReportAck& m) const {
@@ -176,12 +183,13 @@ struct FieldPacker {
     pack_stamp(out, m.known);
     pack_field(out, "reason", reason_name(m.reason));
     pack_field(out, "about", std::string_view(m.about).substr(0, kNameBytesMax));
+    pack_field(out, "about_epoch", m.about_epoch);
     pack_field(out, "detail", std::string_view(m.detail).substr(0, kTextBytesMax));
   }
 };
 
 /// Fields of each message, "type" and "version" included, in the order of Message's alternatives.
-constexpr std::array<std::uint32_t, std::variant_size_v<Message>> kFieldsOf{10, 5, 9, 7, 9, 9, 5, 5, 7, 4, 5, 7};
+constexpr std::array<std::uint32_t, std::variant_size_v<Message>> kFieldsOf{10, 5, 10, 7, 9, 9, 5, 5, 7, 4, 5, 8};
 
 Stamp read_stamp(FieldReader& in) {
   return {.term = in.number("term", kNumberMax), .epoch = in.number("epoch", kNumberMax)};
@@ -279,6 +287,18 @@ std::vector<StageCounts> read_stages(FieldReader& in) {
   return stages;
 }
 
+Losses read_losses(FieldReader& report) {
+  const msgpack::object* object = report.object("losses");
+  if (!object) return {};
+  FieldReader in(*object, "losses of a report");
+  Losses losses;
+  for (std::size_t i = 0; i < kLosses; ++i) {
+    losses.counts[i] = in.number(loss_name(static_cast<Loss>(i)), kNumberMax);
+  }
+  if (const auto status = in.finish(); !status) report.fail("is refused: " + status.error().message);
+  return losses;
+}
+
 std::vector<Copy> read_copies(FieldReader& in) {
   std::vector<Copy> copies;
   const auto rows = in.rows("copies", kCopiesMax, 4, kNumberMax);
@@ -319,7 +339,8 @@ Message read_report(FieldReader& in) {
                 .window = in.number("window", kNumberMax),
                 .steps = in.number("steps", kNumberMax),
                 .stages = read_stages(in),
-                .is_last = in.number("last", 1) != 0};
+                .is_last = in.number("last", 1) != 0,
+                .losses = read_losses(in)};
 }
 
 Message read_report_ack(FieldReader& in) {
@@ -367,6 +388,7 @@ Message read_abort(FieldReader& in) {
 Message read_refusal(FieldReader& in) {
   return Refusal{.reason = read_reason(in),
                  .about = in.text("about", kNameBytesMax),
+                 .about_epoch = in.optional_number("about_epoch", kNumberMax),
                  .known = read_stamp(in),
                  .detail = in.text("detail", kTextBytesMax)};
 }

@@ -62,6 +62,26 @@ std::string_view reason_name(RefusalReason reason) {
   return "unknown_agent";
 }
 
+std::string_view loss_name(Loss loss) {
+  switch (loss) {
+    case Loss::kCallsRefused:
+      return "calls_refused";
+    case Loss::kPathsDropped:
+      return "paths_dropped";
+    case Loss::kPathBatchesLost:
+      return "path_batches_lost";
+    case Loss::kRecordingsRefused:
+      return "recordings_refused";
+    case Loss::kMessagesDropped:
+      return "messages_dropped";
+    case Loss::kBroadcastGaps:
+      return "broadcast_gaps";
+    case Loss::kSendsDropped:
+      return "sends_dropped";
+  }
+  return "sends_dropped";
+}
+
 std::string_view stage_name(Stage stage) {
   switch (stage) {
     case Stage::kPrefill:

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <compare>
 #include <cstdint>
 #include <optional>
@@ -60,6 +61,25 @@ struct StageCounts {
   bool operator==(const StageCounts&) const = default;
 };
 
+/// What an agent or its worker could not count, take in or pass on.
+enum class Loss {
+  kCallsRefused,       ///< Calls of the probe with a layer that the model does not have.
+  kPathsDropped,       ///< Sampled token paths that found no room in the probe.
+  kPathBatchesLost,    ///< Batches of them that were overwritten before the agent took them.
+  kRecordingsRefused,  ///< Files of an engine's folder that could not be read.
+  kMessagesDropped,    ///< Messages to the agent that were malformed or not for it.
+  kBroadcastGaps,      ///< Times that broadcasts were missed.
+  kSendsDropped,       ///< Messages of the agent that its full queue did not take.
+};
+inline constexpr std::size_t kLosses = 7;
+/// How often each has happened.
+struct Losses {
+  /// By Loss.
+  std::array<std::uint64_t, kLosses> counts{};
+  std::uint64_t& operator[](Loss loss) { return counts[static_cast<std::size_t>(loss)]; }
+  bool operator==(const Losses&) const = default;
+};
+
 /// Agent to rebalancer: exact counts by logical expert since the incarnation began, so the newest report says all.
 struct Report {
   std::uint64_t incarnation = 0;
@@ -76,6 +96,8 @@ struct Report {
   std::vector<StageCounts> stages;
   /// The worker has ended: nothing will be counted beyond this. Acknowledged once it is on the rebalancer's disk.
   bool is_last = false;
+  /// Since the agent or its worker began: they may fall.
+  Losses losses = {};
   bool operator==(const Report&) const = default;
 };
 
@@ -182,6 +204,8 @@ struct Refusal {
   RefusalReason reason = RefusalReason::kUnknownAgent;
   /// Type of the refused message.
   std::string about;
+  /// Epoch of the command that an agent refuses; absent in refusals by the rebalancer.
+  std::optional<std::uint64_t> about_epoch;
   /// Highest stamp the refuser knows.
   Stamp known;
   std::string detail;
@@ -195,6 +219,8 @@ using Message =
 [[nodiscard]] std::string_view type_name(const Message& message);
 /// "unknown_agent", ...: as on the wire.
 [[nodiscard]] std::string_view reason_name(RefusalReason reason);
+/// "calls_refused", "paths_dropped", ...: as on the wire.
+[[nodiscard]] std::string_view loss_name(Loss loss);
 /// "prefill", "decode" or "mixed".
 [[nodiscard]] std::string_view stage_name(Stage stage);
 

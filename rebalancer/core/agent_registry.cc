@@ -12,7 +12,7 @@ namespace evenkeel::rebalancer {
 namespace {
 
 wire::Refusal refusal(wire::RefusalReason reason, std::string detail) {
-  return {.reason = reason, .about = "hello", .known = {}, .detail = std::move(detail)};
+  return {.reason = reason, .about = "hello", .about_epoch = {}, .known = {}, .detail = std::move(detail)};
 }
 
 /// Times a layer's experts may be chosen from by one token: Chain-of-Experts models have several rounds. A probe has

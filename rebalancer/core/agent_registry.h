@@ -48,6 +48,10 @@ struct Agent : Counted {
   TimePoint reported_at;
   /// The report that the journal was told of last.
   std::uint64_t kept_sequence = 0;
+  /// Newest batch of token paths of this incarnation; 0 before the first.
+  std::uint64_t path_sequence = 0;
+  /// As its last report had them.
+  wire::Losses losses;
   /// Since this process knows it, over all incarnations; and of this one.
   std::uint64_t steps = 0;
   std::uint64_t steps_of_incarnation = 0;

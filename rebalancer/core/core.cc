@@ -12,7 +12,16 @@ namespace evenkeel::rebalancer {
 namespace {
 
 wire::Refusal refusal(wire::RefusalReason reason, std::string_view about, std::string detail) {
-  return {.reason = reason, .about = std::string(about), .known = {}, .detail = std::move(detail)};
+  return {.reason = reason, .about = std::string(about), .about_epoch = {}, .known = {}, .detail = std::move(detail)};
+}
+
+/// Adds to `sum` what `now` says beyond `before`, and takes its place. One that fell has begun anew.
+void add_new(wire::Losses& sum, wire::Losses& before, const wire::Losses& now) {
+  for (std::size_t i = 0; i < wire::kLosses; ++i) {
+    const std::uint64_t from = now.counts[i] < before.counts[i] ? 0 : before.counts[i];
+    sum.counts[i] += now.counts[i] - from;
+  }
+  before = now;
 }
 
 Status validate_running(const CoreOptions& options, const Placement& running) {
@@ -103,6 +112,8 @@ CoreCounters& CoreCounters::operator+=(const CoreCounters& other) {
   reports_refused += other.reports_refused;
   reports_implausible += other.reports_implausible;
   paths_received += other.paths_received;
+  paths_missed += other.paths_missed;
+  for (std::size_t i = 0; i < wire::kLosses; ++i) agent_losses.counts[i] += other.agent_losses.counts[i];
   messages_from_unknown += other.messages_from_unknown;
   messages_late += other.messages_late;
   messages_unexpected += other.messages_unexpected;
@@ -222,6 +233,7 @@ void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
   switch (registry_.take(*agent, report, windows_closed_, now)) {
     case Intake::kAccepted:
       ++counters_.reports_accepted;
+      add_new(counters_.agent_losses, agent->losses, report.losses);
       if (report.is_last) registry_.keep(from.worker, *agent);
       keep_totals();
       close_windows(now);
@@ -248,7 +260,11 @@ void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
 }
 
 void Core::on(const Received& from, const wire::Paths& paths, TimePoint now) {
-  if (known(from, paths.incarnation, now)) ++counters_.paths_received;
+  Agent* agent = known(from, paths.incarnation, now);
+  if (!agent) return;
+  ++counters_.paths_received;
+  const std::uint64_t before = std::exchange(agent->path_sequence, std::max(agent->path_sequence, paths.sequence));
+  if (before > 0 && paths.sequence > before + 1) counters_.paths_missed += paths.sequence - before - 1;
 }
 
 void Core::on(const Received& from, const wire::Ready& ready, TimePoint now) {
@@ -282,18 +298,12 @@ void Core::on(const Received& from, const wire::Refusal& refused, TimePoint) {
   const auto agent = registry_.agents().find(from.worker);
   const bool speaks_for_worker = agent != registry_.agents().end() && agent->second.peer == from.peer;
   if (!speaks_for_worker || refused.about != "prepare") return;
-  if (!is_of_preparing(refused)) {
+  // Late ones are of an epoch that was given up meanwhile.
+  if (!preparing_ || refused.about_epoch != preparing_->stamp.epoch) {
     ++counters_.messages_late;
     return;
   }
   abort(fmt::format("{} refused it: {}", from.worker, wire::reason_name(refused.reason)));
-}
-
-bool Core::is_of_preparing(const wire::Refusal& refused) const {
-  if (!preparing_) return false;
-  // An agent judges a PREPARE only once it holds the base, which is not stale to it until it holds more.
-  const wire::Stamp base{term_, running_->epoch};
-  return refused.reason == wire::RefusalReason::kStaleStamp ? refused.known > base : refused.known >= base;
 }
 
 void Core::refuse(const Received& from, wire::Refusal refused) {

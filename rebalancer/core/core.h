@@ -117,6 +117,10 @@ struct CoreCounters {
   /// Of them, those that say what no worker can count.
   std::uint64_t reports_implausible = 0;
   std::uint64_t paths_received = 0;
+  /// Batches of them that their numbers say are missing.
+  std::uint64_t paths_missed = 0;
+  /// What agents say was lost on their side, since this process knows them.
+  wire::Losses agent_losses;
   std::uint64_t messages_from_unknown = 0;
   std::uint64_t messages_late = 0;
   std::uint64_t messages_unexpected = 0;
@@ -193,8 +197,6 @@ class Core {
   void on(const Received& from, const wire::Ready& ready, TimePoint now);
   void on(const Received& from, const wire::Applied& applied, TimePoint now);
   void on(const Received& from, const wire::Refusal& refusal, TimePoint now);
-  /// A refusal does not name the epoch that it refuses; what the agent knows tells whether it can be this one.
-  [[nodiscard]] bool is_of_preparing(const wire::Refusal& refusal) const;
   /// Messages that only a rebalancer sends.
   template <class Other>
   void on(const Received&, const Other&, TimePoint) {

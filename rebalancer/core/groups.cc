@@ -94,7 +94,7 @@ Actions Groups::receive(const Received& received, TimePoint now) {
                              : options ? "say hello first"
                                        : fmt::format("model {} is not served here", received.model);
   const auto reason = options && !is_hello ? wire::RefusalReason::kUnknownAgent : wire::RefusalReason::kShapeMismatch;
-  wire::Refusal refusal{reason, std::string(wire::type_name(received.message)), {term_, 0}, detail};
+  wire::Refusal refusal{reason, std::string(wire::type_name(received.message)), std::nullopt, {term_, 0}, detail};
   // Never an answer to a refusal: two sides that refuse each other would not end.
   if (std::holds_alternative<wire::Refusal>(received.message)) return actions;
   actions.push_back(wire::Note{"message_refused",

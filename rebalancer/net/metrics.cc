@@ -113,6 +113,14 @@ void add_core(Families& out, const Server& server) {
                               {"implausible", c.reports_implausible},
                               {"refused", c.reports_refused - c.reports_implausible}}));
   add(out, counter("paths_received_total", "Batches of sampled token paths").value(number(c.paths_received)));
+  add(out, counter("paths_missed_total", "Batches of sampled token paths that never came or came late")
+               .value(number(c.paths_missed)));
+  Family losses = counter("agent_losses_total", "What agents say was lost or turned away on their side");
+  for (std::size_t i = 0; i < wire::kLosses; ++i) {
+    losses.value(number(c.agent_losses.counts[i]),
+                 {{"loss", std::string(wire::loss_name(static_cast<wire::Loss>(i)))}});
+  }
+  add(out, std::move(losses));
   add(out, counter("messages_resent_total", "PREPARE and COMMIT messages repeated for want of an answer")
                .value(number(c.messages_resent)));
   add(out, counter("refusals_received_total", "Commands that an agent refused").value(number(c.refusals_received)));

@@ -103,10 +103,13 @@ TEST_F(AgentStateTest, says_hello_with_growing_waits_until_a_snapshot_comes) {
 
 TEST_F(AgentStateTest, reports_all_that_the_worker_has_published_under_rising_numbers) {
   join();
-  const auto first = sent<wire::Report>(agent_.report(kStart, tally(3, 2)));
+  wire::Losses losses;
+  losses[wire::Loss::kPathsDropped] = 3;
+  const auto first = sent<wire::Report>(agent_.report(kStart, tally(3, 2), losses));
   ASSERT_EQ(first.size(), 1U);
-  EXPECT_EQ(first[0], (wire::Report{7, 1, 0, 2, 10, {{wire::Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}}));
-  EXPECT_EQ(sent<wire::Report>(agent_.report(kStart, tally(3, 2)))[0].sequence, 2U);
+  EXPECT_EQ(first[0],
+            (wire::Report{7, 1, 0, 2, 10, {{wire::Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}, false, losses}));
+  EXPECT_EQ(sent<wire::Report>(agent_.report(kStart, tally(3, 2), {}))[0].sequence, 2U);
 }
 
 TEST_F(AgentStateTest, goes_on_with_the_numbers_of_the_agent_before_it) {
@@ -115,16 +118,16 @@ TEST_F(AgentStateTest, goes_on_with_the_numbers_of_the_agent_before_it) {
   after.term_seen = 3;
   AgentState agent(after, kStart);
   EXPECT_EQ(sent<wire::Hello>(agent.tick(kStart, {})).front().term_seen, 3U);
-  EXPECT_EQ(sent<wire::Report>(agent.report(kStart, tally(1)))[0].sequence, 42U);
+  EXPECT_EQ(sent<wire::Report>(agent.report(kStart, tally(1), {}))[0].sequence, 42U);
 }
 
 TEST_F(AgentStateTest, reports_at_once_when_a_window_ends_and_soon_again_until_it_is_decided) {
   join();
-  static_cast<void>(agent_.report(kStart, tally(1)));
+  static_cast<void>(agent_.report(kStart, tally(1), {}));
   EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(500), worker_));
   worker_.window = 1;
   EXPECT_TRUE(agent_.is_report_due(kStart, worker_));
-  static_cast<void>(agent_.report(kStart, tally(2, 1)));
+  static_cast<void>(agent_.report(kStart, tally(2, 1), {}));
   EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(19), worker_));
   EXPECT_TRUE(agent_.is_report_due(kStart + milliseconds(20), worker_));
   EXPECT_EQ(count<Decided>(receive(wire::ReportAck{{1, 0}, 7, 2, 1})), 1U);
@@ -134,11 +137,11 @@ TEST_F(AgentStateTest, reports_at_once_when_a_window_ends_and_soon_again_until_i
 
 TEST_F(AgentStateTest, is_done_with_an_ended_worker_once_its_last_report_is_acknowledged) {
   join();
-  static_cast<void>(agent_.report(kStart, tally(5)));
+  static_cast<void>(agent_.report(kStart, tally(5), {}));
   EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(1), worker_));
   worker_.has_ended = true;
   EXPECT_TRUE(agent_.is_report_due(kStart + milliseconds(1), worker_));
-  EXPECT_TRUE(sent<wire::Report>(agent_.report(kStart, tally(5), true)).front().is_last);
+  EXPECT_TRUE(sent<wire::Report>(agent_.report(kStart, tally(5), {}, true)).front().is_last);
   EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(2), worker_));
   static_cast<void>(receive(wire::ReportAck{{1, 0}, 7, 1, 0}));
   EXPECT_FALSE(agent_.is_last_answered()) << "report 1 was not the last";
@@ -167,10 +170,10 @@ TEST_F(AgentStateTest, is_in_contact_from_the_first_answer_until_it_asks_again) 
 }
 
 TEST_F(AgentStateTest, takes_a_refused_hello_for_an_answer_and_one_to_ask_again_for_none) {
-  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kShapeMismatch, "hello", {1, 0}, ""}));
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kShapeMismatch, "hello", std::nullopt, {1, 0}, ""}));
   EXPECT_TRUE(agent_.contact());
   join();
-  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kUnknownAgent, "report", {2, 0}, ""}));
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kUnknownAgent, "report", std::nullopt, {2, 0}, ""}));
   EXPECT_FALSE(agent_.contact());
 }
 
@@ -257,6 +260,7 @@ TEST_F(AgentStateTest, says_when_the_worker_has_no_room) {
   const auto refusals = sent<wire::Refusal>(agent_.cannot_load({1, 1}, "no room"));
   ASSERT_EQ(refusals.size(), 1U);
   EXPECT_EQ(refusals[0].about, "prepare");
+  EXPECT_EQ(refusals[0].about_epoch, 1U);
   EXPECT_FALSE(agent_.prepared());
 }
 
@@ -378,13 +382,13 @@ TEST_F(AgentStateTest, refuses_a_map_of_another_model) {
 
 TEST_F(AgentStateTest, says_hello_to_a_rebalancer_that_does_not_know_it) {
   join();
-  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kUnknownAgent, "report", {2, 0}, ""}));
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kUnknownAgent, "report", std::nullopt, {2, 0}, ""}));
   EXPECT_EQ(sent<wire::Hello>(tick()).size(), 1U);
 }
 
 TEST_F(AgentStateTest, falls_silent_when_a_newer_incarnation_has_replaced_it) {
   join();
-  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kStaleIncarnation, "report", {1, 0}, ""}));
+  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kStaleIncarnation, "report", std::nullopt, {1, 0}, ""}));
   EXPECT_TRUE(agent_.fenced());
   EXPECT_TRUE(tick(milliseconds(10'000)).empty());
   EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(10'000), worker_));

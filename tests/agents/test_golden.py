@@ -44,7 +44,9 @@ EXPECTED = {
         "epoch": None},
     "snapshot": {"term": 3, "epoch": 0, "placement": FIRST},
     "report": {
-        "incarnation": 1, "sequence": 9, "epoch": 0, "window": 2, "steps": 2000, "last": 0, "stages": [
+        "incarnation": 1, "sequence": 9, "epoch": 0, "window": 2, "steps": 2000, "last": 0, "losses": {
+            "calls_refused": 0, "paths_dropped": 3, "path_batches_lost": 0, "recordings_refused": 0, "messages_dropped": 0,
+            "broadcast_gaps": 1, "sends_dropped": 0}, "stages": [
             {"stage": "prefill", "tokens": 14, "counts": [[7, 7, 7, 7], [7, 7, 7, 10**12]]},
             {"stage": "decode", "tokens": 7, "counts": [[5, 5, 5, 5], [5, 5, 5, 5]]}]},
     "report_ack": {"term": 3, "epoch": 0, "incarnation": 1, "sequence": 9, "window_decided": 2},
@@ -59,7 +61,7 @@ EXPECTED = {
     "applied": {**STAMP, "incarnation": 1, "digest": digest(SECOND), "step": 2000},
     "retire": STAMP,
     "abort": {**STAMP, "reason": "the deadline has passed"},
-    "refusal": {**STAMP, "reason": "shrinking_counts", "about": "report", "detail": "report 9 counts less"},
+    "refusal": {**STAMP, "reason": "shrinking_counts", "about": "report", "about_epoch": None, "detail": "report 9 counts less"},
 }
 
 

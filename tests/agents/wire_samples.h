@@ -32,7 +32,14 @@ inline std::vector<Message> sample_messages() {
   const std::vector<int> layer_ids{1, 2};
   return {Hello{1, model_hash(layer_ids, 4), 0, 2, layer_ids, 4, 3, std::nullopt},
           Snapshot{{3, 0}, sample_placement()},
-          Report{1, 9, 0, 2, 2000, {{Stage::kPrefill, 14, counts}, {Stage::kDecode, 7, Grid<std::uint64_t>(2, 4, 5)}}},
+          Report{1,
+                 9,
+                 0,
+                 2,
+                 2000,
+                 {{Stage::kPrefill, 14, counts}, {Stage::kDecode, 7, Grid<std::uint64_t>(2, 4, 5)}},
+                 false,
+                 {{0, 3, 0, 0, 0, 1, 0}}},
           ReportAck{{3, 0}, 1, 9, 2},
           Paths{1, 4, Stage::kDecode, 2, 2, 8, paths},
           Prepare{{3, 1}, 0, 30'000, sample_placement(1), {{0, 1, 0, 1}, {1, 3, 1, 0}}, 2},
@@ -41,7 +48,7 @@ inline std::vector<Message> sample_messages() {
           Applied{{3, 1}, 1, digest(sample_placement(1)), 2000},
           Retire{{3, 1}},
           Abort{{3, 1}, "the deadline has passed"},
-          Refusal{RefusalReason::kShrinkingCounts, "report", {3, 1}, "report 9 counts less"}};
+          Refusal{RefusalReason::kShrinkingCounts, "report", std::nullopt, {3, 1}, "report 9 counts less"}};
 }
 
 }  // namespace evenkeel::wire

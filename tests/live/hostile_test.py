@@ -267,6 +267,8 @@ class LiarTest(HostileTest):
     """An agent that speaks the protocol well and tells what cannot be."""
 
     EXPERTS = int(numpy.load(TRACE)["ids"].max()) + 1
+    LOSSES = ("calls_refused", "paths_dropped", "path_batches_lost", "recordings_refused", "messages_dropped", "broadcast_gaps",
+              "sends_dropped")
     LAYERS = list(range(numpy.load(TRACE)["ids"].shape[1]))
 
     def setUp(self):
@@ -309,7 +311,7 @@ class LiarTest(HostileTest):
         tokens = fields.pop("tokens", count * self.EXPERTS)
         counts = [[count] * self.EXPERTS for _ in self.LAYERS]
         self.say("report", **{
-            "last": 0, "sequence": number, "epoch": 0, "window": 0, "steps": number * 100_000,
+            "last": 0, "losses": dict.fromkeys(self.LOSSES, 0), "sequence": number, "epoch": 0, "window": 0, "steps": number * 100_000,
             "stages": [{"stage": "mixed", "tokens": tokens, "counts": counts}], **fields})
         # A window's decision is told by one more acknowledgement of an earlier report.
         while (answer := self.answer("report_ack", "refusal")).get("sequence", number) != number:
@@ -435,7 +437,8 @@ class CurveTest(HostileTest):
         hello = {"type": "hello", "version": 1}
         liar.send_multipart([b"ep@worker-0@default", bytes(8), msgpack.packb(hello)])
         self.wait_for('evenkeel_messages_dropped_total{reason="malformed"}', 1)
-        body = {"type": "refusal", "version": 1, "term": 1, "epoch": 0, "reason": "conflict", "about": "prepare", "detail": ""}
+        body = {"type": "refusal", "version": 1, "term": 1, "epoch": 0, "reason": "conflict", "about": "prepare",
+                "about_epoch": None, "detail": ""}
         liar.send_multipart([b"ep@worker-0@default", bytes(8), msgpack.packb(body)])
         self.wait_for('evenkeel_messages_dropped_total{reason="unauthorised"}', 1)
         self.wait_for('evenkeel_connections_refused_total{reason="unauthorised"}', 1)

@@ -11,14 +11,15 @@ import unittest
 
 import numpy as np
 
-from live_test import TRACE, Group, events, flags
+from live_test import TRACE, events, flags
+from operate_test import Operated
 
 EXPERTS = 64
 
 
 class RecordingsTest(unittest.TestCase):
     def setUp(self):
-        self.group = Group(self)
+        self.group = Operated(self)
         self.recordings = self.group.folder / "recordings"
         self.recordings.mkdir()
         ids = np.load(TRACE)["ids"]
@@ -86,6 +87,8 @@ class RecordingsTest(unittest.TestCase):
         self.sglang_counts("good.json", 4)
         self.wait_for("recording_refused", 3)
         self.wait_for_totals(tokens)
+        lost = 'evenkeel_agent_losses_total{loss="recordings_refused"}'
+        self.group.wait_until("metric", lambda: self.group.metrics().get(lost) == 3)
         agent.send_signal(signal.SIGTERM)
         self.assertEqual(agent.wait(timeout=10), 0)
         reasons = sorted(entry["reason"] for entry in self.said("recording_refused"))

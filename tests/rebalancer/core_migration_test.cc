@@ -69,25 +69,25 @@ TEST_F(CoreMigration, aborts_at_the_deadline_when_a_ready_is_lost) {
 
 TEST_F(CoreMigration, aborts_when_an_agent_refuses_the_epoch) {
   static_cast<void>(prepare_better());
-  static_cast<void>(receive("a", wire::Refusal{wire::RefusalReason::kShapeMismatch, "prepare", {1, 0}, ""}));
+  static_cast<void>(receive("a", wire::Refusal{wire::RefusalReason::kShapeMismatch, "prepare", 1, {1, 0}, ""}));
   EXPECT_EQ(journal_.back().kind, RecordKind::kAbort);
 }
 
 TEST_F(CoreMigration, goes_on_when_an_agent_refuses_what_was_prepared_before) {
   using enum wire::RefusalReason;
   static_cast<void>(prepare_better());
-  static_cast<void>(receive("a", wire::Refusal{kStaleStamp, "prepare", {1, 0}, "a copy of an older PREPARE"}));
+  static_cast<void>(receive("a", wire::Refusal{kStaleStamp, "prepare", 0, {1, 0}, "a copy of an older PREPARE"}));
   EXPECT_EQ(core_.phase(), "preparing");
   restart();
   static_cast<void>(start_plan());
   static_cast<void>(report("a", 2, {120, 80, 20, 20}));
   static_cast<void>(report("b", 2, {80, 120, 20, 20}));
   static_cast<void>(step(PlanReady{"model", 1, better(), 0.1}));
-  static_cast<void>(receive("a", wire::Refusal{kShapeMismatch, "prepare", {1, 0}, "of the term before"}));
+  static_cast<void>(receive("a", wire::Refusal{kShapeMismatch, "prepare", 1, {2, 0}, "of the term before"}));
+  static_cast<void>(receive("a", wire::Refusal{kShapeMismatch, "prepare", std::nullopt, {2, 0}, "of no epoch"}));
   EXPECT_EQ(core_.phase(), "preparing");
-  EXPECT_EQ(core_.counters().messages_late, 1U);
-  EXPECT_EQ(core_.counters().refusals_received, 1U);
-  static_cast<void>(receive("a", wire::Refusal{kStaleStamp, "prepare", {3, 0}, "another leads"}));
+  EXPECT_EQ(core_.counters().messages_late, 2U);
+  static_cast<void>(receive("a", wire::Refusal{kShapeMismatch, "prepare", 2, {2, 0}, "no room"}));
   EXPECT_EQ(journal_.back().kind, RecordKind::kAbort);
 }
 
@@ -95,7 +95,7 @@ TEST_F(CoreMigration, never_aborts_after_commit) {
   static_cast<void>(prepare_better());
   static_cast<void>(ready("a"));
   static_cast<void>(ready("b"));
-  static_cast<void>(receive("a", wire::Refusal{wire::RefusalReason::kShapeMismatch, "prepare", {1, 0}, ""}));
+  static_cast<void>(receive("a", wire::Refusal{wire::RefusalReason::kShapeMismatch, "prepare", 1, {1, 0}, ""}));
   static_cast<void>(tick(milliseconds(60'000)));
   EXPECT_EQ(journal_.back().kind, RecordKind::kCommit);
   EXPECT_EQ(core_.running()->epoch, 1U);

@@ -77,6 +77,37 @@ TEST_F(CoreReports, that_count_less_than_before_are_refused_and_change_nothing) 
   EXPECT_EQ(core_.counters().reports_refused, 1U);
 }
 
+TEST_F(CoreReports, tell_what_was_lost_beside_the_workers_also_when_an_agent_begins_anew) {
+  join_both();
+  const auto lost_after = [&](const char* worker, std::uint64_t sequence, std::uint64_t paths, std::uint64_t sends) {
+    wire::Report report = report_of(sequence, {sequence, 0, 0, 0});
+    report.losses[wire::Loss::kPathsDropped] = paths;
+    report.losses[wire::Loss::kSendsDropped] = sends;
+    static_cast<void>(receive(worker, std::move(report)));
+    wire::Losses sum = core_.counters().agent_losses;
+    return std::pair(sum[wire::Loss::kPathsDropped], sum[wire::Loss::kSendsDropped]);
+  };
+  EXPECT_EQ(lost_after("a", 1, 5, 2), (std::pair<std::uint64_t, std::uint64_t>(5, 2)));
+  EXPECT_EQ(lost_after("a", 1, 9, 9), (std::pair<std::uint64_t, std::uint64_t>(5, 2))) << "an old report";
+  EXPECT_EQ(lost_after("b", 1, 1, 0), (std::pair<std::uint64_t, std::uint64_t>(6, 2)));
+  EXPECT_EQ(lost_after("a", 2, 7, 1), (std::pair<std::uint64_t, std::uint64_t>(8, 3))) << "another agent's sends";
+}
+
+TEST_F(CoreReports, of_token_paths_are_counted_and_their_gaps) {
+  join_both();
+  const auto missed_after = [&](std::uint64_t sequence) {
+    static_cast<void>(
+        receive("a", wire::Paths{1, sequence, wire::Stage::kMixed, 0, 1, 1, Grid<ExpertIndex>(1, 2, ExpertIndex{0})}));
+    return core_.counters().paths_missed;
+  };
+  EXPECT_EQ(missed_after(4), 0U) << "what was before this process began is nobody's loss";
+  EXPECT_EQ(missed_after(5), 0U);
+  EXPECT_EQ(missed_after(8), 2U);
+  EXPECT_EQ(missed_after(7), 2U);
+  EXPECT_EQ(missed_after(9), 2U);
+  EXPECT_EQ(core_.counters().paths_received, 5U);
+}
+
 TEST_F(CoreReports, of_another_shape_are_refused) {
   join_both();
   const auto actions = report("a", 1, {1, 2, 3});
