@@ -23,12 +23,6 @@ namespace {
 /// More than a window a sequence of any recording at hand; each takes a table of loads.
 constexpr std::size_t kWindowsMax = 4096;
 
-std::string names_of(const std::vector<EpGroup>& groups) {
-  std::vector<std::string> names;
-  for (const EpGroup& group : groups) names.push_back(group.name.empty() ? "(no name)" : group.name);
-  return CLI::detail::join(names, ", ");
-}
-
 bool has_lost(const Cluster& cluster) { return std::ranges::find(cluster.slots, 0U) != cluster.slots.end(); }
 
 }  // namespace
@@ -165,18 +159,12 @@ std::vector<EpGroup> ClusterArguments::read_groups() const {
 
 std::vector<EpGroup> ClusterArguments::group_of(std::vector<EpGroup> groups) const {
   if (!group) return groups;
-  const auto found = std::ranges::find(groups, *group, &EpGroup::name);
-  if (found != groups.end()) return {*found};
-  throw CommandError{{ErrorCode::kInvalidInput,
-                      fmt::format("{}: it has no group '{}'; give one of {}", *file, *group, names_of(groups))}};
+  return {value_or_exit(named_group(groups, *file, *group))};
 }
 
 EpGroup ClusterArguments::read() const {
-  auto groups = read_groups();
-  if (groups.size() == 1) return std::move(groups.front());
-  throw CommandError{
-      {ErrorCode::kInvalidInput,
-       fmt::format("{}: it has several EP groups; name one with --ep-group: {}", *file, names_of(groups))}};
+  // Without a file there is one.
+  return value_or_exit(only_group(read_groups(), file.value_or("")));
 }
 
 void add_model_option(CLI::App& command, std::optional<ModelSpec>& model) {

@@ -199,6 +199,12 @@ Result<EpGroup> read_group(const Document& document) {
   return group;
 }
 
+std::string names_of(const std::vector<EpGroup>& groups) {
+  std::vector<std::string> names;
+  for (const EpGroup& group : groups) names.push_back(group.name.empty() ? "(no name)" : group.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
 }  // namespace
 
 std::vector<std::string> hardware_names() { return names_of(bundled_hardware()); }
@@ -229,6 +235,19 @@ Result<std::vector<EpGroup>> read_cluster(const std::string& path_or_name) {
     groups.push_back(std::move(group));
   }
   return groups;
+}
+
+Result<EpGroup> named_group(const std::vector<EpGroup>& groups, const std::string& path_or_name,
+                            const std::string& name) {
+  const auto found = std::ranges::find(groups, name, &EpGroup::name);
+  if (found != groups.end()) return *found;
+  return invalid_input(fmt::format("{}: it has no group '{}'; give one of {}", path_or_name, name, names_of(groups)));
+}
+
+Result<EpGroup> only_group(const std::vector<EpGroup>& groups, const std::string& path_or_name) {
+  if (groups.size() == 1) return groups.front();
+  return invalid_input(
+      fmt::format("{}: it has several EP groups; name one with --ep-group: {}", path_or_name, names_of(groups)));
 }
 
 }  // namespace evenkeel

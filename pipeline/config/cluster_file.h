@@ -31,5 +31,10 @@ struct EpGroup {
 /// values of the hardware preset that it names, else the defaults of Cluster. `path_or_name` is a path where it has a
 /// slash or ends in .yaml, else the name of a preset. Fails with kInvalidInput or kInfeasible.
 [[nodiscard]] Result<std::vector<EpGroup>> read_cluster(const std::string& path_or_name);
+/// The group of that name. Fails with kInvalidInput, naming those there are.
+[[nodiscard]] Result<EpGroup> named_group(const std::vector<EpGroup>& groups, const std::string& path_or_name,
+                                          const std::string& name);
+/// The one group. Fails with kInvalidInput where there are several.
+[[nodiscard]] Result<EpGroup> only_group(const std::vector<EpGroup>& groups, const std::string& path_or_name);
 
 }  // namespace evenkeel

@@ -104,10 +104,12 @@ Status apply(const PlanSettings& s, CoreOptions& options) {
   options.window_steps = s.window_steps;
   PolicyOptions& policy = options.policy;
   policy.cluster = options.cluster;
+  std::optional<ModelSpec> model;
   if (!s.model.empty()) {
-    EVENKEEL_TRY(model, read_model(s.model));
-    policy.step_time = step_time_model(model);
+    EVENKEEL_TRY(read, read_model(s.model));
+    model = std::move(read);
   }
+  policy.step_time = step_time_model(model, options.cluster);
   policy.step_time.batch_tokens = s.batch_tokens;
   const double by_count = s.window_steps > 0 ? static_cast<double>(s.window_steps) : PolicyOptions{}.window_steps;
   policy.window_steps = s.steps_per_window.value_or(by_count);

@@ -6,6 +6,8 @@
 #include <array>
 #include <string_view>
 
+#include "pipeline/config/bundled_files.h"
+#include "pipeline/config/cluster_file.h"
 #include "pipeline/config/settings_file.h"
 #include "pipeline/flags/setting.h"
 #include "rebalancer/net/endpoint.h"
@@ -24,8 +26,12 @@ constexpr std::array<std::string_view, 20> kReloadable{
 constexpr std::size_t kSocketPathMax = 107;
 
 void add_planning(CLI::App& app, Settings& s) {
+  add_setting(app, "--cluster", s.cluster,
+              "YAML file of the cluster, or hardware whose number --gpus and --nodes say: " +
+                  CLI::detail::join(hardware_names(), ", "));
+  add_setting(app, "--ep-group", s.ep_group, "The group of the cluster file, where it has several");
   add_setting(app, "--gpus", s.gpus, "GPUs the experts are spread over");
-  add_setting(app, "--nodes", s.nodes, "Machines those GPUs are in")->capture_default_str();
+  add_setting(app, "--nodes", s.nodes, "Machines those GPUs are in; default 1");
   add_setting(app, "--agents", s.agents, "Agents of the group; nothing is planned until all are there");
   add_setting(app, "--redundant", s.redundant, "Spare slots a layer, over all GPUs")->capture_default_str();
   add_setting(app, "--min-tokens", s.min_tokens, "New tokens a plan needs")->capture_default_str();
@@ -79,10 +85,37 @@ Status validate_endpoints(const Settings& s) {
   return require_local("--control", control);
 }
 
-CoreOptions group_options(const Settings& s) {
+Result<Cluster> read_uniform_cluster(const Settings& s) {
+  EVENKEEL_TRY(groups, read_cluster(s.cluster));
+  EVENKEEL_TRY(group, s.ep_group.empty() ? only_group(groups, s.cluster) : named_group(groups, s.cluster, s.ep_group));
+  const Cluster& cluster = group.cluster;
+  if (cluster.speeds.empty() && cluster.slots.empty() && cluster.memory_gb.empty()) return std::move(group.cluster);
+  return invalid_input(
+      fmt::format("{}: the service places on GPUs that are alike; leave out speeds, slots and memory_gb", s.cluster));
+}
+
+Result<Cluster> cluster_of(const Settings& s) {
+  const bool is_counted = s.gpus || s.nodes;
+  Cluster cluster;
+  if (!s.cluster.empty()) {
+    if (is_path(s.cluster) && is_counted) {
+      return invalid_input("both a cluster file and --gpus or --nodes are given; give one or the other");
+    }
+    EVENKEEL_TRY(read, read_uniform_cluster(s));
+    cluster = std::move(read);
+  } else if (!s.ep_group.empty()) {
+    return invalid_input("--ep-group names a group of a cluster file; give --cluster");
+  } else if (!s.gpus) {
+    return invalid_input("--gpus is missing; give the number of GPUs the experts are spread over, or --cluster FILE");
+  }
+  cluster.gpus = s.gpus.value_or(cluster.gpus);
+  cluster.nodes = s.nodes.value_or(cluster.nodes);
+  return cluster;
+}
+
+CoreOptions group_options(const Settings& s, Cluster cluster) {
   CoreOptions options;
-  options.cluster.gpus = s.gpus;
-  options.cluster.nodes = s.nodes;
+  options.cluster = std::move(cluster);
   options.redundant = s.redundant;
   options.agents_expected = s.agents;
   options.tokens_min = s.min_tokens;
@@ -111,7 +144,6 @@ Status complete_settings(CLI::App& program, Settings& settings) {
 
 Status validate(const Settings& s) {
   if (s.state.empty()) return invalid_input("--state is missing; give a folder for the journal");
-  if (s.gpus == 0) return invalid_input("--gpus is missing; give the number of GPUs the experts are spread over");
   if (s.agents == 0) return invalid_input("--agents is missing; give the number of agents of the group");
   EVENKEEL_TRY_STATUS(s.log.validate());
   EVENKEEL_TRY_STATUS(validate_endpoints(s));
@@ -123,7 +155,8 @@ Status validate(const Settings& s) {
 }
 
 Result<CoreOptions> core_options(const Settings& s) {
-  CoreOptions options = group_options(s);
+  EVENKEEL_TRY(cluster, cluster_of(s));
+  CoreOptions options = group_options(s, std::move(cluster));
   EVENKEEL_TRY_STATUS(options.validate());
   EVENKEEL_TRY_STATUS(apply(s.plan, options));
   return options;

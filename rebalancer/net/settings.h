@@ -23,8 +23,13 @@ struct Settings {
   std::string bind = "tcp://127.0.0.1:5591";
   std::string publish = "tcp://127.0.0.1:5592";
   std::string state;
-  std::size_t gpus = 0;
-  std::size_t nodes = 1;
+  /// A cluster file, or the name of a hardware preset; empty: the defaults of Cluster.
+  std::string cluster;
+  /// Of a file with several; empty: the one it has.
+  std::string ep_group;
+  /// Absent: the cluster file says it.
+  std::optional<std::size_t> gpus;
+  std::optional<std::size_t> nodes;
   std::uint32_t agents = 0;
   std::size_t redundant = 0;
   std::uint64_t min_tokens = 10'000;
@@ -70,8 +75,8 @@ void add_settings(CLI::App& program, Settings& settings);
 /// Fails with kInvalidInput, naming the option, its value and what would be accepted.
 [[nodiscard]] Status validate(const Settings& settings);
 
-/// Of every group. With --profile the first placement is solved for, which takes --solve-seconds. Fails with
-/// kInvalidInput, or the solver's error.
+/// Of every group. Reads what the settings name: cluster, model, profile. With --profile the first placement is solved
+/// for, which takes --solve-seconds. Fails with kInvalidInput, or the solver's error.
 [[nodiscard]] Result<CoreOptions> core_options(const Settings& settings);
 
 /// Fails with kInvalidInput where a file is missing, malformed, or open to others.
