@@ -221,7 +221,7 @@ void Stages::search_dispatch() {
   for (const auto& [name, start] : starts) {
     set_current(start);
     run(name + " descent", 0.1, [&](BudgetSlice& slice) {
-      return descend_dispatch(instance_, start, *balanced_, goal_, slice, options_.threads);
+      return descend_dispatch(instance_, current_.assignment, *balanced_, goal_, slice, options_.threads);
     });
     keep_better_layers();
   }

@@ -1,7 +1,7 @@
 #include "pipeline/inspect/segment_routing.h"
 
 #include <algorithm>
-#include <cmath>
+#include <boost/math/distributions/binomial.hpp>
 #include <numeric>
 
 #include "partition/model/parallel.h"
@@ -54,15 +54,9 @@ class UseHistogram {
 
 /// What independent tokens would give: an expert used by a share q of the tokens is used Binomial(m, q) times.
 void add_chance(double segments, double share, std::span<double> histogram) {
-  const double m = static_cast<double>(histogram.size() - 1);
-  if (share <= 0 || share >= 1) {
-    histogram[share <= 0 ? 0 : histogram.size() - 1] += segments;
-    return;
-  }
+  const boost::math::binomial uses(static_cast<double>(histogram.size() - 1), share);
   for (std::size_t i = 0; i < histogram.size(); ++i) {
-    const double uses = static_cast<double>(i);
-    const double choices = std::lgamma(m + 1) - std::lgamma(uses + 1) - std::lgamma(m - uses + 1);
-    histogram[i] += segments * std::exp(choices + uses * std::log(share) + (m - uses) * std::log1p(-share));
+    histogram[i] += segments * boost::math::pdf(uses, static_cast<double>(i));
   }
 }
 
