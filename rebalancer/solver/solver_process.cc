@@ -193,7 +193,7 @@ int run_solver_child(const std::string& memory_bytes, const std::string& cpu_sec
   // No solver outlives its rebalancer.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   limit(RLIMIT_CORE, 0);
-  limit(RLIMIT_AS, std::strtoull(memory_bytes.c_str(), nullptr, 10));
+  if (kLimitsMemory) limit(RLIMIT_AS, std::strtoull(memory_bytes.c_str(), nullptr, 10));
   limit(RLIMIT_CPU, std::strtoull(cpu_seconds.c_str(), nullptr, 10));
   const auto job = decode_job(read_standard_input());
   const std::string answer = encode(job ? solve(*job) : SolveAnswer{tl::unexpected(job.error()), 0});

@@ -19,6 +19,13 @@ struct SolverLimits {
   std::chrono::duration<double> on_top{10.0};
 };
 
+/// Sanitizers keep their shadow in terabytes of address space, which then cannot be limited.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kLimitsMemory = false;
+#else
+inline constexpr bool kLimitsMemory = true;
+#endif
+
 /// The command line of a solver child: this very program, whatever becomes of its file. `argv[0]` is what is run.
 [[nodiscard]] std::vector<std::string> solver_command();
 

@@ -4,6 +4,7 @@ Usage: hostile_test.py [unittest arguments]; EVENKEEL_BIN is the folder of the p
 """
 
 import contextlib
+import os
 import pathlib
 import socket
 import struct
@@ -128,8 +129,16 @@ class HostileTest(unittest.TestCase):
         rebalancer = self.group.rebalancer(min_tokens=1_000_000_000, **settings)
         return rebalancer.pid
 
+    def wait_for_agents(self):
+        self.group.wait_until("two agents", lambda: self.group.present() == 2)
+        self.wait_for('evenkeel_reports_total{result="accepted"}', 4)
+
     def wait_for(self, name, least):
         return self.group.wait_until(f"{name} of {least}", lambda: self.group.metrics().get(name, 0) >= least)
+
+    def assert_flat(self, peak, most):
+        # Sanitizers have a shadow of all memory and keep what is freed.
+        self.assertLess(peak.growth, most * (8 if os.environ.get("EVENKEEL_SANITIZE") else 1))
 
     def assert_reports_go_on(self):
         accepted = 'evenkeel_reports_total{result="accepted"}'
@@ -161,7 +170,7 @@ class PlainTest(HostileTest):
         self.pid = self.start()
         for rank in (0, 1):
             self.group.agent(rank)
-        self.wait_for('evenkeel_reports_total{result="accepted"}', 4)
+        self.wait_for_agents()
 
     def test_a_frame_that_says_it_has_two_gigabytes(self):
         with Peak(self.pid) as peak:
@@ -174,7 +183,7 @@ class PlainTest(HostileTest):
                 self.assertTrue(closed, f"took {sent} bytes")
                 self.assertLess(sent, 32 * MEGABYTE)
         self.wait_for('evenkeel_connections_total{event="closed_without_message"}', 2)
-        self.assertLess(peak.growth, 16 * MEGABYTE)
+        self.assert_flat(peak, 16 * MEGABYTE)
         self.assert_honest_agents_go_on()
 
     def test_a_message_of_very_many_frames(self):
@@ -183,7 +192,7 @@ class PlainTest(HostileTest):
             for _ in range(5):
                 dealer.send_multipart([b"x"] * 50_000)
             self.wait_for('evenkeel_messages_dropped_total{reason="too_many_frames"}', 5)
-        self.assertLess(peak.growth, 64 * MEGABYTE)
+        self.assert_flat(peak, 64 * MEGABYTE)
         self.assert_honest_agents_go_on()
 
     def test_messages_whose_frames_never_end(self):
@@ -196,7 +205,7 @@ class PlainTest(HostileTest):
                         peer.send([b"x", b"y"])
                     self.attack(peer, data)
         self.wait_for('evenkeel_connections_refused_total{reason="unfinished_message"}', 5 * len(ENDLESS))
-        self.assertLess(peak.growth, UNFINISHED_MAX)
+        self.assert_flat(peak, UNFINISHED_MAX)
         self.assert_honest_agents_go_on()
 
     def test_many_messages_at_once_whose_frames_never_end(self):
@@ -210,7 +219,7 @@ class PlainTest(HostileTest):
             for thread in threads:
                 thread.join()
         self.wait_for('evenkeel_connections_refused_total{reason="unfinished_message"}', len(peers))
-        self.assertLess(peak.growth, UNFINISHED_MAX)
+        self.assert_flat(peak, UNFINISHED_MAX)
         self.assert_honest_agents_go_on()
 
     def test_subscriptions_whose_frames_never_end(self):
@@ -219,7 +228,7 @@ class PlainTest(HostileTest):
                 peer = self.raw_peer(self.group.publish)
                 peer.shake_hands("SUB")
                 self.attack(peer, data)
-        self.assertLess(peak.growth, UNFINISHED_MAX)
+        self.assert_flat(peak, UNFINISHED_MAX)
         self.assert_honest_agents_go_on()
 
     def test_many_connections_that_say_nothing_and_some_that_are_no_zmtp(self):
@@ -230,7 +239,7 @@ class PlainTest(HostileTest):
                 if number % 2:
                     silent.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 10)
             self.wait_for('evenkeel_connections_total{event="closed_without_message"}', 300)
-        self.assertLess(peak.growth, 32 * MEGABYTE)
+        self.assert_flat(peak, 32 * MEGABYTE)
         self.assert_honest_agents_go_on()
 
     def test_a_metrics_port_under_a_flood(self):
@@ -248,7 +257,7 @@ class PlainTest(HostileTest):
         huge.close()
         self.wait_for('evenkeel_http_requests_total{result="malformed"}', 1)
         self.assertGreater(self.group.metrics()["evenkeel_http_connections_refused_total"], 0)
-        self.assertLess(peak.growth, 16 * MEGABYTE)
+        self.assert_flat(peak, 16 * MEGABYTE)
         self.assert_honest_agents_go_on()
 
     def test_requests_on_the_control_socket_that_are_none(self):
@@ -276,7 +285,7 @@ class LiarTest(HostileTest):
         self.pid = self.start(agents=3)
         for rank in (0, 1):
             self.group.agent(rank, world=3)
-        self.wait_for('evenkeel_reports_total{result="accepted"}', 4)
+        self.wait_for_agents()
         self.liar = self.dealer()
         self.liar.setsockopt(zmq.RCVTIMEO, 5000)
         self.sequence = 0
@@ -366,7 +375,7 @@ class LiarTest(HostileTest):
             for bomb in bombs * 5:
                 self.liar.send_multipart([b"ep@liar@default", bytes(8), bomb])
             self.wait_for('evenkeel_messages_dropped_total{reason="malformed"}', 5 * len(bombs))
-        self.assertLess(peak.growth, 64 * MEGABYTE)
+        self.assert_flat(peak, 64 * MEGABYTE)
         self.assert_reports_go_on()
 
     def test_an_agent_whose_messages_never_end(self):
@@ -379,7 +388,7 @@ class LiarTest(HostileTest):
                 self.wait_for(joined, 3 + number)
                 self.attack(peer, data)
         self.wait_for('evenkeel_connections_refused_total{reason="unfinished_message"}', len(ENDLESS))
-        self.assertLess(peak.growth, UNFINISHED_MAX)
+        self.assert_flat(peak, UNFINISHED_MAX)
         self.assert_reports_go_on()
 
 
@@ -395,7 +404,7 @@ class CurveTest(HostileTest):
         self.pid = self.start(curve_secret=keys / "rebalancer.secret", authorized_keys=keys)
         for rank in (0, 1):
             self.group.agent(rank, curve_secret=keys / f"worker-{rank}.secret", server_key=self.group.folder / "server.pub")
-        self.wait_for('evenkeel_reports_total{result="accepted"}', 4)
+        self.wait_for_agents()
 
     def curve_dealer(self, public, secret):
         dealer = self.unconnected()
@@ -411,7 +420,7 @@ class CurveTest(HostileTest):
             self.wait_for('evenkeel_connections_refused_total{reason="key"}', 20)
         self.assertGreaterEqual(self.group.metrics()['evenkeel_authorisations_total{result="refused"}'], 20)
         self.assertEqual(self.group.metrics()['evenkeel_messages_dropped_total{reason="malformed"}'], 0)
-        self.assertLess(peak.growth, 16 * MEGABYTE)
+        self.assert_flat(peak, 16 * MEGABYTE)
         self.assert_honest_agents_go_on()
 
     def test_clients_without_keys_are_refused_and_counted(self):
@@ -450,7 +459,7 @@ class CurveTest(HostileTest):
             peer.socket.sendall(bytes([LONG]) + struct.pack(">Q", 2 << 30))
             closed, sent = peer.send_until_closed(bytes(MEGABYTE), 5)
             self.assertTrue(closed, f"took {sent} bytes")
-        self.assertLess(peak.growth, 16 * MEGABYTE)
+        self.assert_flat(peak, 16 * MEGABYTE)
         self.assert_honest_agents_go_on()
 
 

@@ -317,7 +317,8 @@ class KeysTest(unittest.TestCase):
         self.rebalancer(control=endpoint)
         asked = ["freeze", "--endpoint", endpoint, "--server-key", self.keys / "rebalancer.pub", "--curve-secret"]
         self.group.wait_until("health", lambda: self.group.get("/healthz")[0] == 200)
-        self.assertEqual(self.group.evenkeel(*asked, self.keys / "alice.secret").returncode, 0)
+        alice = self.group.evenkeel(*asked, self.keys / "alice.secret")
+        self.assertEqual(alice.returncode, 0, alice.stderr)
         worker = self.group.evenkeel(*asked, self.keys / "worker-0.secret")
         self.assertEqual(worker.returncode, 2)
         self.assertIn("no operator", worker.stderr)

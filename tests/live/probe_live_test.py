@@ -203,7 +203,9 @@ class Attached(unittest.TestCase):
 
     def engine(self, rank, steps, model="engine", probe=None):
         command = [sys.executable, ENGINE, LIBRARY, probe or self.probes[rank], str(rank), "2", str(steps), model]
-        engine = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # A sanitizer must be there before the library that was built with it.
+        environment = {**os.environ, "LD_PRELOAD": os.environ.get("EVENKEEL_PRELOAD", "")}
+        engine = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.addCleanup(engine.stdin.close)
         self.addCleanup(self.group.end, engine)
         return engine
