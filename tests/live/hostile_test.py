@@ -4,7 +4,6 @@ Usage: hostile_test.py [unittest arguments]; EVENKEEL_BIN is the folder of the p
 """
 
 import contextlib
-import os
 import pathlib
 import socket
 import struct
@@ -16,7 +15,7 @@ import msgpack
 import numpy
 import zmq
 
-from live_test import TRACE
+from live_test import MEMORY_FACTOR, TRACE
 from operate_test import Operated
 
 MEGABYTE = 1 << 20
@@ -137,8 +136,7 @@ class HostileTest(unittest.TestCase):
         return self.group.wait_until(f"{name} of {least}", lambda: self.group.metrics().get(name, 0) >= least)
 
     def assert_flat(self, peak, most):
-        # Sanitizers have a shadow of all memory and keep what is freed.
-        self.assertLess(peak.growth, most * (8 if os.environ.get("EVENKEEL_SANITIZE") else 1))
+        self.assertLess(peak.growth, most * MEMORY_FACTOR)
 
     def assert_reports_go_on(self):
         accepted = 'evenkeel_reports_total{result="accepted"}'

@@ -21,6 +21,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRACE = ROOT / "tests" / "data" / "evenkeel-moe" / "day.npz"
 # Far beyond what a machine that does nothing else needs.
 DEADLINE_S = 60
+# Sanitizers have a shadow of all memory and keep what is freed.
+MEMORY_FACTOR = 8 if os.environ.get("EVENKEEL_SANITIZE") else 1
 
 
 def free_endpoint():

@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import check_maps  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from live_test import BIN, TRACE, Group, events, free_endpoint  # noqa: E402
+from live_test import BIN, MEMORY_FACTOR, TRACE, Group, events, free_endpoint  # noqa: E402
 
 ENGINE = pathlib.Path(__file__).with_name("engine.py")
 LIBRARY = BIN.parent / "lib" / "libevenkeel_probe.so"
@@ -233,7 +233,7 @@ class AttachTest(Attached):
         self.assertEqual([line[1] for line in said], ["1", "1"])
         self.assertEqual(said[0][2], said[1][2])
         memory = pathlib.Path(f"/proc/{self.agent.pid}/status").read_text()
-        self.assertLess(int(re.search(r"RssAnon:\s+(\d+) kB", memory)[1]), 5000)
+        self.assertLess(int(re.search(r"RssAnon:\s+(\d+) kB", memory)[1]), 5000 * MEMORY_FACTOR)
         for engine in engines:
             engine.stdin.close()
             self.assertEqual(engine.wait(timeout=10), 0)
