@@ -20,6 +20,14 @@ struct ProblemDeleter {
 };
 using Problem = std::unique_ptr<glp_prob, ProblemDeleter>;
 
+/// GLPK keeps memory for each thread that has called it.
+struct ThreadMemory {
+  ThreadMemory() = default;
+  ThreadMemory(const ThreadMemory&) = delete;
+  ThreadMemory& operator=(const ThreadMemory&) = delete;
+  ~ThreadMemory() { glp_free_env(); }
+};
+
 /// GLPK numbers from 1.
 int one_based(std::size_t index) { return static_cast<int>(index) + 1; }
 
@@ -118,6 +126,7 @@ void GlpkProgram::add_row(std::span<const Term> terms, double lower, double uppe
 GlpkProgram::Outcome GlpkProgram::improve(std::span<const double> incumbent, const ExactLimit& limit) const {
   EVENKEEL_CHECK(incumbent.size() == gains_.size(), "a value a column");
   const auto start = std::chrono::steady_clock::now();
+  thread_local const ThreadMemory memory;
   glp_term_out(GLP_OFF);
   Outcome outcome{{incumbent.begin(), incumbent.end()}, value_of(gains_, incumbent)};
   outcome.bound = std::numeric_limits<double>::infinity();

@@ -8,6 +8,7 @@
 #include "partition/certificate.h"
 #include "partition/warmstart/lpt.h"
 #include "tests/partition/brute_force.h"
+#include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
@@ -22,11 +23,7 @@ using testing::SmallShape;
 /// Uneven loads without paths.
 SmallCase loads_case(const SmallShape& shape, std::uint64_t seed) {
   Random random(seed, 6);
-  std::vector<std::vector<std::uint64_t>> rows(shape.layers, std::vector<std::uint64_t>(shape.experts));
-  for (auto& row : rows) {
-    for (auto& tokens : row) tokens = 1 + random.below(100) * random.below(100) / (1 + random.below(4));
-  }
-  SmallCase result{testing::loads_profile(rows), {}, {}};
+  SmallCase result{testing::loads_profile(testing::uneven_rows(shape.layers, shape.experts, random)), {}, {}};
   result.cluster.gpus = shape.gpus;
   result.cluster.nodes = shape.nodes;
   result.instance = *make_instance(result.profile, result.cluster, shape.redundant);

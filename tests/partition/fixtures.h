@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <numeric>
@@ -18,6 +19,18 @@ struct ProfileShape {
   std::size_t top_k = 2;
   std::size_t tokens = 400;
 };
+
+/// Tokens of experts that few are hot of [layers][experts].
+inline std::vector<std::vector<std::uint64_t>> uneven_rows(std::size_t layers, std::size_t experts, Random& random) {
+  std::vector<std::vector<std::uint64_t>> rows(layers, std::vector<std::uint64_t>(experts));
+  for (auto& row : rows) {
+    for (auto& tokens : row) {
+      const std::array<std::uint64_t, 3> drawn{random.below(100), random.below(100), random.below(4)};
+      tokens = 1 + drawn[0] * drawn[1] / (1 + drawn[2]);
+    }
+  }
+  return rows;
+}
 
 /// Skewed routing with structure: a token's next experts tend to follow from its last, and low numbers are chosen more.
 inline RoutingProfile structured_profile(const ProfileShape& shape, std::uint64_t seed) {

@@ -37,11 +37,7 @@ Placement placement_of(const Rows& rows, std::size_t experts, const Cluster& clu
 
 RoutingProfile random_loads(std::size_t layers, std::size_t experts, std::uint64_t seed) {
   Random random(seed, 8);
-  std::vector<std::vector<std::uint64_t>> rows(layers, std::vector<std::uint64_t>(experts));
-  for (auto& row : rows) {
-    for (auto& tokens : row) tokens = 1 + random.below(100) * random.below(100) / (1 + random.below(4));
-  }
-  return testing::loads_profile(rows);
+  return testing::loads_profile(testing::uneven_rows(layers, experts, random));
 }
 
 PlaceOptions options_of(Strategy strategy, std::size_t redundant, std::uint64_t units) {
@@ -337,7 +333,9 @@ TEST(Replan, names_gpus_for_few_moves_without_changing_the_objective) {
         options.replan.reset();
         const auto plain = place(profile, cluster, options);
         EXPECT_NEAR(renamed->certificate.value, plain->certificate.value, 1e-9);
-        EXPECT_EQ(renamed->certificate.z_star, plain->certificate.z_star);
+        // GPUs under other names add up in another order.
+        for (std::size_t layer = 0; layer < 4; ++layer)
+          EXPECT_DOUBLE_EQ(renamed->certificate.z_star[layer], plain->certificate.z_star[layer]);
         EXPECT_LT(moves_between(running, renamed->placement), moves_between(running, plain->placement));
         EXPECT_TRUE(verify(renamed->placement, profile, cluster, redundant, {}, 0.0));
         expect_slots_kept(running, renamed->placement);

@@ -21,11 +21,7 @@ namespace {
 
 RoutingProfile random_loads(std::size_t layers, std::size_t experts, std::uint64_t seed) {
   Random random(seed, 3);
-  std::vector<std::vector<std::uint64_t>> rows(layers, std::vector<std::uint64_t>(experts));
-  for (auto& row : rows) {
-    for (auto& tokens : row) tokens = 1 + random.below(100) * random.below(100) / (1 + random.below(4));
-  }
-  return testing::loads_profile(rows);
+  return testing::loads_profile(testing::uneven_rows(layers, experts, random));
 }
 
 Cluster cluster_of(std::vector<double> speeds, std::vector<std::uint32_t> slots) {
