@@ -34,8 +34,7 @@ build/tsan/bin/evenkeel_http_test --gtest_brief=1
 if [ $full = yes ]; then
   # Benchmarks held to their limits and days of full length, with nothing beside them.
   EVENKEEL_FULL=1 ctest --preset release -R '^test_(live_speed|probe_speed|profile_speed|replay|unequal)$'
-  # Under ThreadSanitizer the tests of the command line (test_*) are left out: they time solvers,
-  # whose threads DeterminismTest and others share out anyway.
+  # Tests that hold programs to times are left out: sanitizers slow them down by an order of magnitude.
   for preset in asan tsan; do
     scripts/build.sh $preset --with-tests
     TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset -j 2

@@ -126,7 +126,7 @@ std::vector<ExpertIndex> kept_on(const Placement& running, LayerId row, GpuId gp
     if (std::ranges::find(hosted, expert) == hosted.end()) hosted.push_back(expert);
   }
   if (hosted.size() <= slots) return hosted;
-  std::ranges::stable_partition(hosted, [&](ExpertIndex expert) { return holders[expert] == 1; });
+  std::stable_partition(hosted.begin(), hosted.end(), [&](ExpertIndex expert) { return holders[expert] == 1; });
   hosted.resize(slots);
   return hosted;
 }

@@ -51,8 +51,9 @@ std::vector<ScheduledCopy> choose_sources(const Placement& before, std::span<con
 void choose_rounds(std::vector<ScheduledCopy>& copies, const Cluster& cluster, std::size_t gpus) {
   std::vector<std::size_t> order(copies.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_partition(
-      order, [&](std::size_t i) { return cluster.node_of(copies[i].copy.from) != cluster.node_of(copies[i].copy.to); });
+  std::stable_partition(order.begin(), order.end(), [&](std::size_t i) {
+    return cluster.node_of(copies[i].copy.from) != cluster.node_of(copies[i].copy.to);
+  });
   std::vector<BipartiteEdge> edges;
   std::size_t senders = gpus;
   for (const std::size_t i : order) {
