@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds and runs every test. On a bare Debian 12 this is the first command to run.
 #   ./test.sh          all tests, about 25 minutes with the first build
-#   ./test.sh --full   and the same tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer, and fuzzing
+#   ./test.sh --full   and benchmarks held to their limits, the same tests under AddressSanitizer, UndefinedBehaviorSanitizer and
+#                      ThreadSanitizer, and fuzzing: some two hours more
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -34,7 +35,8 @@ build/tsan/bin/evenkeel_http_test --gtest_brief=1
 if [ $full = yes ]; then
   # Benchmarks held to their limits and days of full length, with nothing beside them.
   EVENKEEL_FULL=1 ctest --preset release -R '^test_(live_speed|probe_speed|profile_speed|replay|unequal)$'
-  # Tests that hold programs to times are left out: sanitizers slow them down by an order of magnitude.
+  # Tests that hold programs to times are left out: sanitizers slow them down by an order of magnitude. Under ThreadSanitizer so are
+  # all others of the command line (test_*): what its threads do, unit tests do too.
   for preset in asan tsan; do
     scripts/build.sh $preset --with-tests
     TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset -j 2
