@@ -60,7 +60,8 @@ class RealData(CommandTest):
             self.assertLess(row["solve_seconds"], 1.0)
 
     def test_weighted_objective_is_near_an_independent_annealing(self):
-        row = self.json_of("compare", V2_LITE_LIKE, "--gpus", 16, "--nodes", 2, "--objective", "weighted:0.25,1.0", "--time", "3s",
+        # By work, some 3 s: of searches that a clock ends one in five or so ends in a valley 0.2 % higher.
+        row = self.json_of("compare", V2_LITE_LIKE, "--gpus", 16, "--nodes", 2, "--objective", "weighted:0.25,1.0", "--work", 80_000_000,
                            "--strategies", "evenkeel", "--json")["rows"][0]
         self.assertLessEqual(row["certificate"]["value"], 46.124 * 1.001)
 
