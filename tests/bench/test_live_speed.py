@@ -38,7 +38,10 @@ class LiveSpeed(unittest.TestCase):
     def test_a_thousand_agents(self):
         agents, seconds = (1000, 60) if IS_FULL else (50, 3)
         output = run(BIN / "thousand_agents", BIN / "evenkeel-rebalancer", agents, seconds)
-        self.assertEqual(number(output, r"(\d+) acknowledged"), agents * seconds)
+        sent = number(output, r"reports: (\d+) sent")
+        # The last of a second may be due just after the end.
+        self.assertGreaterEqual(sent, 0.99 * agents * seconds, output)
+        self.assertEqual(number(output, r"(\d+) acknowledged"), sent, output)
         if IS_FULL:
             self.assertLess(number(output, r"acknowledgement.*p99 ([\d.]+)"), 250, output)
             self.assertLess(number(output, r"memory: (\d+) KB an agent"), 300, output)
