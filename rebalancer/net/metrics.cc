@@ -71,8 +71,9 @@ void add_models(Families& out, const Groups& groups) {
   Family drift = gauge("drift_ratio", "How far the window decided last was from what was expected");
   for (const auto& [model, core] : groups.cores()) {
     const auto& known = core.registry().agents();
-    const auto present = static_cast<std::uint64_t>(std::ranges::count_if(
-        known, [&](const auto& entry) { return now - entry.second.heard_at <= core.options().lease; }));
+    const auto lease = core.options().lease;
+    const auto present = static_cast<std::uint64_t>(
+        std::ranges::count_if(known, [&](const auto& entry) { return now - entry.second.heard_at <= lease; }));
     for (const auto& [state, count] : {std::pair{"expected", std::uint64_t{core.registry().world()}},
                                        std::pair{"present", present}, std::pair{"silent", known.size() - present}}) {
       agents.value(number(count), {{"model", model}, {"state", state}});
