@@ -41,6 +41,6 @@ if [ $full = yes ]; then
     scripts/build.sh $preset --with-tests
     TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp" ctest --preset $preset -j 2
   done
-  # A quarter of an hour; by itself the script runs each reader a million times.
-  scripts/fuzz.sh --runs 50000
+  # Ten minutes; by itself the script runs each reader a million times.
+  scripts/fuzz.sh --runs 200000
 fi
