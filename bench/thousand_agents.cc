@@ -24,6 +24,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "agents/shell/curve_keys.h"
@@ -97,21 +98,31 @@ class Rebalancer {
   pid_t pid_ = 0;
 };
 
+/// A listener on loopback at a port that the system chose, and that port.
+std::pair<int, std::uint16_t> listen_on_loopback() {
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  if (bind(listener, any, length) != 0 || listen(listener, 1) != 0 || getsockname(listener, any, &length) != 0) {
+    fail("loopback TCP does not work");
+  }
+  return {listener, ntohs(address.sin_port)};
+}
+
 /// A blocking echo over loopback, 50 times a second: `bytes` there, 100 back. What any service on this machine pays.
 class LoopbackEcho {
  public:
   explicit LoopbackEcho(std::size_t bytes) : bytes_(bytes) {
-    const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const auto [listener, port] = listen_on_loopback();
+    client_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    client_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    auto* const any = reinterpret_cast<sockaddr*>(&address);
-    if (bind(listener, any, length) != 0 || listen(listener, 1) != 0 || getsockname(listener, any, &length) != 0 ||
-        connect(client_, any, length) != 0) {
-      fail("loopback TCP does not work");
-    }
+    address.sin_port = htons(port);
+    if (connect(client_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("loopback TCP does not work");
     server_ = accept(listener, nullptr, nullptr);
     close(listener);
     server_thread_ = std::thread([this] { serve(); });
@@ -202,21 +213,22 @@ class Fleet {
     }
   }
 
-  /// Reports once a second each, evenly spread, for so long.
-  void report_for(std::chrono::seconds duration) {
+  /// So many reports of each agent, one a second, the agents evenly spread; then what is still to be acknowledged.
+  void report(std::uint64_t reports) {
     const auto start = Clock::now();
     for (std::size_t i = 0; i < agents_.size(); ++i) {
       agents_[i].due = start + std::chrono::microseconds(1'000'000 * i / agents_.size());
     }
-    while (Clock::now() - start < duration) {
+    const auto still_reports = [&](const FakeAgent& agent) { return agent.sequence < reports; };
+    while (std::ranges::any_of(agents_, still_reports)) {
       for (std::uint32_t rank = 0; rank < agents_.size(); ++rank) {
-        if (Clock::now() >= agents_[rank].due) send_report(rank);
+        if (still_reports(agents_[rank]) && Clock::now() >= agents_[rank].due) send_report(rank);
       }
       take_answers();
     }
-    const auto grace = Clock::now() + std::chrono::seconds(2);
+    const auto deadline = Clock::now() + std::chrono::seconds(30);
     const auto is_behind = [](const FakeAgent& agent) { return agent.acknowledged < agent.sequence; };
-    while (Clock::now() < grace && std::ranges::any_of(agents_, is_behind)) take_answers();
+    while (Clock::now() < deadline && std::ranges::any_of(agents_, is_behind)) take_answers();
   }
 
   [[nodiscard]] std::vector<double>& times() { return times_; }
@@ -267,6 +279,15 @@ class Fleet {
   std::uint64_t dropped_ = 0;
 };
 
+/// Two ports that nothing listens on.
+std::pair<std::uint16_t, std::uint16_t> free_ports() {
+  const auto [first, first_port] = listen_on_loopback();
+  const auto [second, second_port] = listen_on_loopback();
+  close(first);
+  close(second);
+  return {first_port, second_port};
+}
+
 void raise_descriptor_limit() {
   rlimit limit{};
   getrlimit(RLIMIT_NOFILE, &limit);
@@ -277,9 +298,9 @@ void raise_descriptor_limit() {
 int run(const std::string& program, std::uint32_t agents, std::chrono::seconds duration) {
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("thousand-agents-{}", getpid());
   std::filesystem::create_directories(folder);
-  const auto port = 20'000 + 2 * (getpid() % 6'000);
-  const std::string bind = fmt::format("tcp://127.0.0.1:{}", port);
-  const std::string publish = fmt::format("tcp://127.0.0.1:{}", port + 1);
+  const auto [bind_port, publish_port] = free_ports();
+  const std::string bind = fmt::format("tcp://127.0.0.1:{}", bind_port);
+  const std::string publish = fmt::format("tcp://127.0.0.1:{}", publish_port);
   shell::Curve curve{shell::generate_curve_keys(), ""};
   const shell::CurveKeys server_keys = shell::generate_curve_keys();
   curve.server_key = server_keys.public_key;
@@ -303,7 +324,7 @@ int run(const std::string& program, std::uint32_t agents, std::chrono::seconds d
     const std::size_t bytes = sealed(0, 1, report_of(0, 30, kShape))[2].size();
     const double cpu_before = rebalancer.cpu_seconds();
     LoopbackEcho loopback(bytes);
-    fleet.report_for(duration);
+    fleet.report(static_cast<std::uint64_t>(duration.count()));
     echo = loopback.end();
     const double cpu = rebalancer.cpu_seconds() - cpu_before;
     const double grown = rebalancer.resident_bytes() - before;
