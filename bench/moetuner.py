@@ -59,13 +59,13 @@ class Case:
     comm: str
 
 
-def step_seconds(case, seconds):
-    """Held-out step time of each strategy, None where it has no placement."""
+def step_seconds(case, *budget):
+    """Held-out step time of each strategy, None where it has no placement; `budget` is --time or --work."""
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as cluster:
         cluster.write(case.setting.yaml(OTHER_US if case.model == MIXTRAL else 0))
         cluster.flush()
         options = ["--cluster", cluster.name, "--comm", case.comm, "--batch-tokens", BATCH_TOKENS, "--holdout", 0.5,
-                   "--slack", "auto", "--time", f"{seconds}s", "--strategies", ",".join(STRATEGIES), "--json"]
+                   "--slack", "auto", *budget, "--strategies", ",".join(STRATEGIES), "--json"]
         options += ["--model", case.model] if case.model else []
         result = evenkeel("compare", case.file, *options)
     if result.returncode:
@@ -115,7 +115,7 @@ def main(arguments):
     results = []
     for case in cases(options.only):
         print(f"moetuner: {case.trace}, {case.setting.nodes} nodes, {case.comm}", file=sys.stderr)
-        results.append((case, speed_ups(step_seconds(case, options.seconds))))
+        results.append((case, speed_ups(step_seconds(case, "--time", f"{options.seconds}s"))))
     behind = [case for case, gains in results if gains["evenkeel"] < gains["moetuner-strong"]]
     document = options.document or (ROOT / "docs/results.md" if len(results) == 4 * len(TRACES) else None)
     if document:

@@ -12,7 +12,7 @@ from harness import BIN, CommandTest
 
 class PlannerSpeed(CommandTest):
     def benchmark(self, *arguments):
-        return subprocess.run([paths.BENCH / "planner_speed.py", *arguments], capture_output=True, text=True, timeout=60,
+        return subprocess.run([paths.BENCH / "planner_speed.py", *arguments], capture_output=True, text=True, timeout=300,
                               env={**os.environ, "EVENKEEL_BIN": str(BIN), "EVENKEEL_DATA": str(self.folder)})
 
     def counts(self, experts):

@@ -17,7 +17,7 @@ class Help(CommandTest):
         """What bash offers for the last word."""
         script = (f"source <({BIN}/evenkeel completion bash); COMP_WORDS=({' '.join(repr(word) for word in words)}); "
                   f"COMP_CWORD={len(words) - 1}; _evenkeel; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
-        shell = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=self.folder, timeout=20)
+        shell = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=self.folder, timeout=60)
         self.assertEqual(shell.stderr, "")
         return shell.stdout.split()
 
@@ -42,13 +42,13 @@ class Help(CommandTest):
             for command in self.commands():
                 self.assertIn(command, script)
             if shutil.which(shell):
-                check = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True, timeout=20)
+                check = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True, timeout=60)
                 self.assertEqual((check.returncode, check.stderr), (0, ""), shell)
 
     def test_manual_pages_are_clean_and_whole(self):
         for command in ["", *self.commands()]:
             page = self.succeed("man", *([command] if command else [])).stdout
-            check = subprocess.run(["groff", "-man", "-ww", "-Tascii"], input=page, capture_output=True, text=True, timeout=20)
+            check = subprocess.run(["groff", "-man", "-ww", "-Tascii"], input=page, capture_output=True, text=True, timeout=60)
             self.assertEqual((check.returncode, check.stderr), (0, ""), command)
             shown = re.sub(".\x08", "", check.stdout)
             for section in ("NAME", "SYNOPSIS", "DESCRIPTION", "EXIT STATUS"):

@@ -74,7 +74,7 @@ class SglangRecordings(CommandTest):
         return self.save(name, {"rank": 0, "logical_count": logical_count, "average_utilization_rate_over_window": rate})
 
     def dump(self, *paths):
-        return subprocess.run([BIN / "dump_recording", *map(str, paths)], capture_output=True, text=True, timeout=120)
+        return subprocess.run([BIN / "dump_recording", *map(str, paths)], capture_output=True, text=True, timeout=300)
 
     def read(self, *paths):
         """Header, windows and sequences (label, ids) of a recording."""

@@ -22,7 +22,7 @@ def run_script(script):
     with tempfile.TemporaryFile(mode="w+") as output:
         shell = subprocess.Popen(["bash", "-euc", script], cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
-            code = shell.wait(timeout=120)
+            code = shell.wait(timeout=600)
         except subprocess.TimeoutExpired:
             code = "timed out"
         finally:

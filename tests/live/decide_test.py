@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import unittest
 
-from live_test import BIN, TRACE, Group, flags
+from live_test import BIN, DEADLINE_S, TRACE, Group, flags
 
 
 class DecideTest(unittest.TestCase):
@@ -39,7 +39,7 @@ class DecideTest(unittest.TestCase):
 
     def test_a_profile_that_cannot_be_read_is_refused(self):
         rebalancer = self.group.rebalancer(profile="/nonexistent.npz")
-        self.assertEqual(rebalancer.wait(timeout=10), 2)
+        self.assertEqual(rebalancer.wait(timeout=DEADLINE_S), 2)
         self.assertIn("/nonexistent.npz", self.log())
 
     def test_two_models_migrate_beside_each_other(self):

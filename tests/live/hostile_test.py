@@ -15,7 +15,7 @@ import msgpack
 import numpy
 import zmq
 
-from live_test import MEMORY_FACTOR, TRACE
+from live_test import DEADLINE_S, MEMORY_FACTOR, TRACE
 from operate_test import Operated
 
 MEGABYTE = 1 << 20
@@ -64,7 +64,7 @@ class RawPeer:
 
     def __init__(self, endpoint):
         host, port = endpoint.removeprefix("tcp://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=5)
+        self.socket = socket.create_connection((host, int(port)), timeout=DEADLINE_S)
         self.socket.sendall(b"\xff" + bytes(8) + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + bytes(32))
 
     def shake_hands(self, kind="DEALER"):
@@ -89,9 +89,9 @@ class RawPeer:
             data += piece
         return data
 
-    def send_until_closed(self, data, seconds):
-        """Whether the other side ended it in this time; and the bytes it took."""
-        deadline, sent = time.monotonic() + seconds, 0
+    def send_until_closed(self, data):
+        """Whether the other side ended it; and the bytes it took."""
+        deadline, sent = time.monotonic() + DEADLINE_S, 0
         self.socket.settimeout(0.05)
         while time.monotonic() < deadline:
             try:
@@ -145,7 +145,8 @@ class HostileTest(unittest.TestCase):
 
     def assert_honest_agents_go_on(self):
         self.assert_reports_go_on()
-        self.assertEqual(self.group.present(), 2)
+        # On a slow machine one may just have been away for a lease.
+        self.group.wait_until("both agents", lambda: self.group.present() == 2)
 
     def raw_peer(self, endpoint=None):
         peer = RawPeer(endpoint or self.group.bind)
@@ -153,7 +154,7 @@ class HostileTest(unittest.TestCase):
         return peer
 
     def attack(self, peer, data):
-        closed, sent = peer.send_until_closed(data, 10)
+        closed, sent = peer.send_until_closed(data)
         self.assertTrue(closed, f"took {sent} bytes")
 
     def dealer(self):
@@ -177,7 +178,7 @@ class PlainTest(HostileTest):
                 if with_handshake:
                     peer.shake_hands()
                 peer.socket.sendall(bytes([LONG]) + struct.pack(">Q", 2 << 30))
-                closed, sent = peer.send_until_closed(bytes(MEGABYTE), 5)
+                closed, sent = peer.send_until_closed(bytes(MEGABYTE))
                 self.assertTrue(closed, f"took {sent} bytes")
                 self.assertLess(sent, 32 * MEGABYTE)
         self.wait_for('evenkeel_connections_total{event="closed_without_message"}', 2)
@@ -211,7 +212,7 @@ class PlainTest(HostileTest):
             peers = [self.raw_peer() for _ in range(20)]
             for peer in peers:
                 peer.shake_hands()
-            threads = [threading.Thread(target=peer.send_until_closed, args=(ENDLESS["empty"], 10)) for peer in peers]
+            threads = [threading.Thread(target=peer.send_until_closed, args=(ENDLESS["empty"],)) for peer in peers]
             for thread in threads:
                 thread.start()
             for thread in threads:
@@ -254,13 +255,13 @@ class PlainTest(HostileTest):
             huge.sendall(b"GET / HTTP/1.1\r\nX: " + b"x" * MEGABYTE)
         huge.close()
         self.wait_for('evenkeel_http_requests_total{result="malformed"}', 1)
-        self.assertGreater(self.group.metrics()["evenkeel_http_connections_refused_total"], 0)
+        self.wait_for("evenkeel_http_connections_refused_total", 1)
         self.assert_flat(peak, 16 * MEGABYTE)
         self.assert_honest_agents_go_on()
 
     def test_requests_on_the_control_socket_that_are_none(self):
         control = self.unconnected()
-        control.setsockopt(zmq.RCVTIMEO, 5000)
+        control.setsockopt(zmq.RCVTIMEO, 1000 * DEADLINE_S)
         control.connect(f"ipc://{self.group.folder}/state/control.sock")
         for request in (b"", b"[" * 1000, b'{"command": "reboot"}', b'{"command": 5}', b"{" + b" " * MEGABYTE, b"\xff\xfe"):
             control.send(request)
@@ -285,7 +286,7 @@ class LiarTest(HostileTest):
             self.group.agent(rank, world=3)
         self.wait_for_agents()
         self.liar = self.dealer()
-        self.liar.setsockopt(zmq.RCVTIMEO, 5000)
+        self.liar.setsockopt(zmq.RCVTIMEO, 1000 * DEADLINE_S)
         self.sequence = 0
 
     def model_hash(self):
@@ -370,9 +371,10 @@ class LiarTest(HostileTest):
         self.say("hello", **self.hello())
         self.answer("snapshot")
         with Peak(self.pid) as peak:
-            for bomb in bombs * 5:
+            # One after the other: more than two of the largest that wait for a busy service cost the liar its connection.
+            for dropped, bomb in enumerate(bombs * 5, 1):
                 self.liar.send_multipart([b"ep@liar@default", bytes(8), bomb])
-            self.wait_for('evenkeel_messages_dropped_total{reason="malformed"}', 5 * len(bombs))
+                self.wait_for('evenkeel_messages_dropped_total{reason="malformed"}', dropped)
         self.assert_flat(peak, 64 * MEGABYTE)
         self.assert_reports_go_on()
 
@@ -455,7 +457,7 @@ class CurveTest(HostileTest):
         with Peak(self.pid) as peak:
             peer = self.raw_peer()
             peer.socket.sendall(bytes([LONG]) + struct.pack(">Q", 2 << 30))
-            closed, sent = peer.send_until_closed(bytes(MEGABYTE), 5)
+            closed, sent = peer.send_until_closed(bytes(MEGABYTE))
             self.assertTrue(closed, f"took {sent} bytes")
         self.assert_flat(peak, 16 * MEGABYTE)
         self.assert_honest_agents_go_on()

@@ -133,12 +133,12 @@ class LiveTest(unittest.TestCase):
 
     def stop(self, process):
         process.send_signal(signal.SIGTERM)
-        self.assertEqual(process.wait(timeout=10), 0)
+        self.assertEqual(process.wait(timeout=DEADLINE_S), 0)
 
     def test_two_agents_end_in_the_same_epoch_with_the_same_map(self):
         rebalancer = self.group.rebalancer()
-        agents = [self.group.agent(rank, exit_at_epoch=1, exit_after_ms=20000) for rank in (0, 1)]
-        lines = [agent.communicate(timeout=25)[0].split() for agent in agents]
+        agents = [self.group.agent(rank, exit_at_epoch=1, exit_after_ms=1000 * DEADLINE_S) for rank in (0, 1)]
+        lines = [agent.communicate(timeout=DEADLINE_S)[0].split() for agent in agents]
         self.assertEqual([agent.returncode for agent in agents], [0, 0])
         self.assertEqual(lines[0][0], "epoch=1")
         self.assertEqual(lines[0][:3], lines[1][:3])
@@ -212,7 +212,7 @@ class LiveTest(unittest.TestCase):
         self.group.agent(0)
         self.group.wait_for_event(0, "epoch_applied")
         self.group.bind, self.group.publish = free_endpoint(), free_endpoint()
-        self.assertEqual(self.group.rebalancer().wait(timeout=10), 1)
+        self.assertEqual(self.group.rebalancer().wait(timeout=DEADLINE_S), 1)
 
 
 class CommandLineTest(unittest.TestCase):
@@ -221,7 +221,7 @@ class CommandLineTest(unittest.TestCase):
             given = flags({"state": folder, "gpus": 8, "agents": 2, **settings})
             command = [str(BIN / "evenkeel-rebalancer"), *map(str, given)]
             return subprocess.run(
-                command, capture_output=True, text=True, timeout=10, env={**os.environ, **(environment or {})})
+                command, capture_output=True, text=True, timeout=DEADLINE_S, env={**os.environ, **(environment or {})})
 
     def assert_refused(self, result, *words):
         self.assertEqual(result.returncode, 2, result.stderr)
@@ -276,7 +276,7 @@ class CommandLineTest(unittest.TestCase):
 
     def test_the_agent_refuses_a_rank_outside_the_world(self):
         command = [str(BIN / "evenkeel-agent"), "--replay", str(TRACE), "--rank", "2", "--world", "2"]
-        result = subprocess.run(command, capture_output=True, text=True, timeout=10)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
         self.assert_refused(result, "--rank", "2", "0 to 1")
 
 

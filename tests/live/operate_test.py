@@ -18,7 +18,7 @@ import unittest.mock
 import urllib.error
 import urllib.request
 
-from live_test import BIN, ROOT, TRACE, Group, flags, free_endpoint
+from live_test import BIN, DEADLINE_S, ROOT, TRACE, Group, flags, free_endpoint
 
 PROMTOOL = shutil.which("promtool")
 
@@ -53,9 +53,13 @@ class Operated(Group):
             return None, ""
 
     def metrics(self):
-        """Figures of the page; none while the service has no time to answer."""
-        status, page = self.get("/metrics")
-        return figures(page) if status == 200 else {}
+        """Figures of the page, once the service has time to answer."""
+
+        def page():
+            status, text = self.get("/metrics")
+            return text if status == 200 else None
+
+        return figures(self.wait_until("metrics", page))
 
     def present(self):
         """Agents of the one model that were heard from of late."""
@@ -66,7 +70,7 @@ class Operated(Group):
 
     def evenkeel(self, *arguments):
         command = [str(BIN / "evenkeel"), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=20)
+        return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
 
     def command(self, *arguments):
         """The status that a command answers with."""
@@ -155,7 +159,7 @@ class OperateTest(unittest.TestCase):
             self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, ""))
         # A loop that stands still shows.
         rebalancer.send_signal(signal.SIGTERM)
-        self.assertEqual(rebalancer.wait(timeout=10), 0)
+        self.assertEqual(rebalancer.wait(timeout=DEADLINE_S), 0)
 
     def test_every_metric_is_documented(self):
         self.running_pair(min_tokens=1_000_000_000)
@@ -179,13 +183,13 @@ class OperateTest(unittest.TestCase):
 
         settings.write_text("min_tokns: 5\n")
         rebalancer.send_signal(signal.SIGHUP)
-        self.group.wait_until("a refused file", lambda: self.group.metrics()[reloads % "failed"] == 1)
+        self.group.wait_until("a refused file", lambda: self.group.metrics().get(reloads % "failed") == 1)
         self.assertIn("min_tokens", self.group.log_of("evenkeel-rebalancer"))
         self.assertEqual(self.group.metrics()['evenkeel_decisions_total{verdict="adopt"}'], 0)
 
         settings.write_text("min_tokens: 1000\nredundant: 8\nlog_level: info\n")
         rebalancer.send_signal(signal.SIGHUP)
-        self.group.wait_until("a taken file", lambda: self.group.metrics()[reloads % "done"] == 1)
+        self.group.wait_until("a taken file", lambda: self.group.metrics().get(reloads % "done") == 1)
         self.assertIn("event=setting_needs_restart setting=redundant", self.group.log_of("evenkeel-rebalancer"))
         self.group.wait_for_common_epoch(1)
         self.assertIn("event=plan_decided", self.group.log_of("evenkeel-rebalancer"))
@@ -217,7 +221,7 @@ class OperateTest(unittest.TestCase):
         agent.send_signal(signal.SIGHUP)
         self.group.wait_until("silence", lambda: log().count("event=settings_reloaded") == 1)
         agent.send_signal(signal.SIGTERM)
-        self.assertEqual(agent.wait(timeout=10), 0)
+        self.assertEqual(agent.wait(timeout=DEADLINE_S), 0)
         self.assertNotIn("event=agent_stopped", log())
 
     def test_a_stop_gives_up_what_is_prepared_and_tells_the_agents(self):
@@ -227,7 +231,7 @@ class OperateTest(unittest.TestCase):
         for rank in (0, 1):
             self.group.wait_for_event(rank, "epoch_prepared")
         rebalancer.send_signal(signal.SIGTERM)
-        self.assertEqual(rebalancer.wait(timeout=10), 0)
+        self.assertEqual(rebalancer.wait(timeout=DEADLINE_S), 0)
         self.assertEqual(self.group.records()[-1], ("ABORT", 1))
         for rank in (0, 1):
             self.group.wait_for_event(rank, "epoch_discarded")
@@ -235,7 +239,7 @@ class OperateTest(unittest.TestCase):
     def test_the_log_is_a_json_object_a_line_where_wanted(self):
         rebalancer = self.running_pair(log_format="json", min_tokens=1_000_000_000)
         rebalancer.send_signal(signal.SIGTERM)
-        rebalancer.wait(timeout=10)
+        rebalancer.wait(timeout=DEADLINE_S)
         lines = [json.loads(line) for line in self.group.log_of("evenkeel-rebalancer").splitlines()]
         levels = {line["event"]: line["level"] for line in lines}
         self.assertEqual((levels["agent_joined"], levels["peers_unauthenticated"]), ("info", "warning"))
@@ -247,7 +251,7 @@ class OperateTest(unittest.TestCase):
         self.group.wait_until("health", lambda: self.group.get("/healthz")[0] == 200)
         rebalancer.kill()
         agent = subprocess.run([BIN / "evenkeel-agent", "--config", ROOT / "configs" / "agent.yaml", "--rank", "9"],
-                               capture_output=True, text=True, timeout=10)
+                               capture_output=True, text=True, timeout=DEADLINE_S)
         self.assertEqual(agent.returncode, 2, agent.stderr)
         self.assertIn("--rank is 9", agent.stderr)
 
@@ -282,7 +286,7 @@ class KeysTest(unittest.TestCase):
         self.assertEqual(again.returncode, 1)
         self.assertIn("never overwritten", again.stderr)
         secret.chmod(0o644)
-        self.assertEqual(self.rebalancer().wait(timeout=10), 2)
+        self.assertEqual(self.rebalancer().wait(timeout=DEADLINE_S), 2)
         self.assertIn("chmod 600", self.group.log_of("evenkeel-rebalancer"))
 
     def test_agents_with_keys_migrate(self):
@@ -308,8 +312,8 @@ class KeysTest(unittest.TestCase):
         self.authorise(("worker-0", ""))
         rebalancer.send_signal(signal.SIGHUP)
         refused = 'evenkeel_connections_refused_total{reason="%s"}'
-        self.group.wait_until("its end", lambda: self.group.metrics()[refused % "unauthorised"] > 0)
-        self.group.wait_until("no way back", lambda: self.group.metrics()[refused % "key"] > 0)
+        self.group.wait_until("its end", lambda: self.group.metrics().get(refused % "unauthorised", 0) > 0)
+        self.group.wait_until("no way back", lambda: self.group.metrics().get(refused % "key", 0) > 0)
         self.group.wait_until("absence", lambda: self.group.present() == 1)
 
     def test_commands_over_tcp_are_an_operators(self):
@@ -329,10 +333,10 @@ class KeysTest(unittest.TestCase):
         for text, words in (("short worker-0\n", ("line 1", "no public key")), (f"{self.public('alice')}\n", ("line 1", "the user")),
                             (f"# x\n{self.public('alice')} a b\n", ("line 2", "'b' is no option"))):
             self.authorised.write_text(text)
-            self.assertEqual(self.rebalancer().wait(timeout=10), 2)
+            self.assertEqual(self.rebalancer().wait(timeout=DEADLINE_S), 2)
             for word in words:
                 self.assertIn(word, self.group.log_of("evenkeel-rebalancer"))
-        self.assertEqual(self.group.rebalancer(authorized_keys=self.authorised).wait(timeout=10), 2)
+        self.assertEqual(self.group.rebalancer(authorized_keys=self.authorised).wait(timeout=DEADLINE_S), 2)
         self.assertIn("--curve-secret is missing", self.group.log_of("evenkeel-rebalancer"))
 
 
@@ -369,7 +373,7 @@ class UnitsTest(unittest.TestCase):
             heard = b""
             while heard != b"STOPPING=1":
                 heard = manager.recv(100)
-            self.assertEqual(rebalancer.wait(timeout=10), 0)
+            self.assertEqual(rebalancer.wait(timeout=DEADLINE_S), 0)
 
 
 class BackupTest(unittest.TestCase):
@@ -377,7 +381,7 @@ class BackupTest(unittest.TestCase):
         self.group = Operated(self)
 
     def state_command(self, *arguments):
-        return subprocess.run([BIN / "evenkeel-rebalancer", *arguments], capture_output=True, text=True, timeout=20)
+        return subprocess.run([BIN / "evenkeel-rebalancer", *arguments], capture_output=True, text=True, timeout=DEADLINE_S)
 
     def test_a_copy_made_while_it_runs_restores_the_epoch(self):
         rebalancer = self.group.rebalancer(max_migrations=1)

@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import check_maps  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from live_test import BIN, MEMORY_FACTOR, TRACE, Group, events, free_endpoint  # noqa: E402
+from live_test import BIN, DEADLINE_S, MEMORY_FACTOR, TRACE, Group, events, free_endpoint  # noqa: E402
 
 ENGINE = pathlib.Path(__file__).with_name("engine.py")
 LIBRARY = BIN.parent / "lib" / "libevenkeel_probe.so"
@@ -88,7 +88,7 @@ class ProbeLiveTest(unittest.TestCase):
 
     def stop(self, process):
         process.terminate()
-        self.assertEqual(process.wait(timeout=10), 0)
+        self.assertEqual(process.wait(timeout=DEADLINE_S), 0)
 
     def assert_exact(self, rebalancer):
         said = self.group.end_word(rebalancer)
@@ -98,13 +98,15 @@ class ProbeLiveTest(unittest.TestCase):
 
     def wait_for_ends(self, agents):
         for agent in agents:
-            self.assertEqual(agent.wait(timeout=40), 0)
+            self.assertEqual(agent.wait(timeout=DEADLINE_S), 0)
 
     def test_counts_are_exact_through_faults_and_kills_and_no_step_has_two_maps(self):
         proxy = self.group.behind_faults(seed=1)
         chance = random.Random(2)
         rebalancer = self.group.rebalancer()
-        agents = [self.group.agent(rank) for rank in range(RANKS)]
+        # So slow that a busy machine too has a migration and kills before the day ends.
+        pace = {"tokens_per_second": 1000}
+        agents = [self.group.agent(rank, **pace) for rank in range(RANKS)]
         kills = 0
         # One migration through the faults alone, so that the checker has something to find.
         self.group.wait_until("a migration", lambda: (self.group.applied(0) or (0,))[0] >= 1)
@@ -119,7 +121,7 @@ class ProbeLiveTest(unittest.TestCase):
                 rank = chance.randrange(RANKS)
                 agents[rank].kill()
                 agents[rank].wait()
-                agents[rank] = self.group.agent(rank)
+                agents[rank] = self.group.agent(rank, **pace)
             kills += 1
         self.wait_for_ends(agents)
         self.assert_exact(rebalancer)
@@ -217,7 +219,7 @@ class Attached(unittest.TestCase):
         """Tokens by model."""
         for program in (self.agent, self.rebalancer):
             program.terminate()
-            self.assertEqual(program.wait(timeout=10), 0)
+            self.assertEqual(program.wait(timeout=DEADLINE_S), 0)
         log = (self.group.folder / "evenkeel-rebalancer.log").read_text()
         lines = [line for line in log.splitlines() if "event=totals_counted" in line]
         return {re.search(r"model=(\S+)", line)[1]: int(re.search(r"tokens=(\d+)", line)[1]) for line in lines}
@@ -236,7 +238,7 @@ class AttachTest(Attached):
         self.assertLess(int(re.search(r"RssAnon:\s+(\d+) kB", memory)[1]), 5000 * MEMORY_FACTOR)
         for engine in engines:
             engine.stdin.close()
-            self.assertEqual(engine.wait(timeout=10), 0)
+            self.assertEqual(engine.wait(timeout=DEADLINE_S), 0)
         self.group.wait_until("the agent lets both go", lambda: self.event_count("agent_stopped") == 2)
         self.assertEqual(self.tokens_when_all_is_stopped(), sum(int(line[0]) for line in said))
 
@@ -255,7 +257,7 @@ class AttachTest(Attached):
         tokens = int(engine.stdout.readline().split()[0])
         self.group.wait_until("the agent has found it", lambda: self.event_count("agent_started") == 1)
         engine.stdin.close()
-        self.assertEqual(engine.wait(timeout=10), 0)
+        self.assertEqual(engine.wait(timeout=DEADLINE_S), 0)
         self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == 1)
         self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
 
@@ -351,7 +353,7 @@ class ManyModelsTest(Attached):
             self.assertEqual(said[model, 0][2], said[model, 1][2])
         for engine in engines.values():
             engine.stdin.close()
-            self.assertEqual(engine.wait(timeout=10), 0)
+            self.assertEqual(engine.wait(timeout=DEADLINE_S), 0)
         self.group.wait_until("the agent lets all go", lambda: self.event_count("agent_stopped") == 4)
         tokens = {model: sum(int(said[model, rank][0]) for rank in range(2)) for model in self.MODELS}
         self.assertEqual(self.totals_when_all_is_stopped(), tokens)

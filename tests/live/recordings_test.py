@@ -11,7 +11,7 @@ import unittest
 
 import numpy as np
 
-from live_test import TRACE, events, flags
+from live_test import DEADLINE_S, TRACE, events, flags
 from operate_test import Operated
 
 EXPERTS = 64
@@ -44,7 +44,7 @@ class RecordingsTest(unittest.TestCase):
     def counted(self, rebalancer):
         """Tokens of the model, once the rebalancer has been asked to stop."""
         rebalancer.send_signal(signal.SIGTERM)
-        self.assertEqual(rebalancer.wait(timeout=10), 0)
+        self.assertEqual(rebalancer.wait(timeout=DEADLINE_S), 0)
         log = (self.group.folder / "evenkeel-rebalancer.log").read_text()
         return int(re.findall(r"event=totals_counted tokens=(\d+) ", log)[-1])
 
@@ -64,14 +64,14 @@ class RecordingsTest(unittest.TestCase):
         self.wait_for("recording_counted", 3)
         self.wait_for_totals(tokens)
         agent.send_signal(signal.SIGTERM)
-        self.assertEqual(agent.wait(timeout=10), 0)
+        self.assertEqual(agent.wait(timeout=DEADLINE_S), 0)
         self.assertEqual(len(self.said("recording_counted")), 3)
         self.assertEqual(self.counted(rebalancer), tokens)
 
     def wait_for_totals(self, tokens):
         def total():
             result = self.group.start("evenkeel", "status", "--endpoint", self.group.folder / "state", "--json")
-            models = json.loads(result.communicate(timeout=10)[0] or "{}").get("models", [])
+            models = json.loads(result.communicate(timeout=DEADLINE_S)[0] or "{}").get("models", [])
             return models and models[0]["tokens"] >= tokens
 
         self.group.wait_until(f"{tokens} tokens", total)
@@ -90,7 +90,7 @@ class RecordingsTest(unittest.TestCase):
         lost = 'evenkeel_agent_losses_total{loss="recordings_refused"}'
         self.group.wait_until("metric", lambda: self.group.metrics().get(lost) == 3)
         agent.send_signal(signal.SIGTERM)
-        self.assertEqual(agent.wait(timeout=10), 0)
+        self.assertEqual(agent.wait(timeout=DEADLINE_S), 0)
         reasons = sorted(entry["reason"] for entry in self.said("recording_refused"))
         self.assertEqual(len(reasons), 3)
         for reason, name in zip(reasons, ("bad.json", "good.json", "other.json")):
@@ -110,7 +110,7 @@ class RecordingsTest(unittest.TestCase):
         state = self.group.folder / "state.json"
         state.write_text("{")
         agent = self.agent(recordings_state=state)
-        self.assertEqual(agent.wait(timeout=10), 2)
+        self.assertEqual(agent.wait(timeout=DEADLINE_S), 2)
         log = (self.group.folder / "evenkeel-agent.log").read_text()
         self.assertIn(str(state), log)
         self.assertIn("give another file", log)

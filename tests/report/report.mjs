@@ -49,7 +49,7 @@ async function checkKeyboard(page, where, wanted) {
     if (!id || reached.has(id)) continue;
     reached.add(id);
     await page.keyboard.press("Enter");
-    await page.waitForSelector(`#${id} details[open] tbody tr td`, {timeout: 5000}).catch(() => faults.push(`${where}: ${id} has no table`));
+    await page.waitForSelector(`#${id} details[open] tbody tr td`, {timeout: 30000}).catch(() => faults.push(`${where}: ${id} has no table`));
   }
   for (const id of wanted) check(reached.has(id), `${where}: Tab does not reach the table of ${id}`);
 }

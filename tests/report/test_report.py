@@ -29,7 +29,7 @@ class Report(CommandTest):
     def look_at(self, *cases):
         """Opens pages in a browser; each with the charts it must have and the views to try."""
         arguments = [f"{page}:{','.join(charts)}:{','.join(views)}" for page, charts, views in cases]
-        result = subprocess.run(["node", HERE / "report.mjs", *arguments], capture_output=True, text=True, timeout=120,
+        result = subprocess.run(["node", HERE / "report.mjs", *arguments], capture_output=True, text=True, timeout=300,
                                 env={**os.environ, "EVENKEEL_NPM": str(NPM)})
         self.assertEqual(result.returncode, 0, result.stderr)
 
