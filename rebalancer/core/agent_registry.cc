@@ -135,6 +135,7 @@ std::optional<wire::Refusal> AgentRegistry::join(const std::string& peer, const 
     anew.incarnation = hello.incarnation;
     anew.has_history = is_new && has_history_;
     anew.steps = agent.steps;
+    anew.windows_before = agent.windows();
     anew.open_windows = std::move(agent.open_windows);
     agent = std::move(anew);
   }
@@ -176,7 +177,9 @@ void AgentRegistry::end_incarnation(const std::string& worker, const Counted& co
   for (const auto& stage : counted.counts) {
     if (stage) add(ended_, *stage);
   }
-  records_.push_back({.model = "", .worker = "", .incarnation = 0, .sequence = 0, .stages = {ended_}});
+  if (!ended_.count_tokens.empty()) {
+    records_.push_back({.model = "", .worker = "", .incarnation = 0, .sequence = 0, .stages = {ended_}});
+  }
   records_.push_back({.model = "", .worker = worker, .incarnation = incarnation, .sequence = 0, .stages = {}});
 }
 
@@ -247,12 +250,13 @@ bool AgentRegistry::is_plausible(const Agent& agent, const wire::Report& report,
     const auto choices_max = agent.is_observer ? wire::kTopKMax * kRoundsMax : wire::kTopKMax;
     if (!can_be_chosen(agent.counts[index_of(stage.stage)], stage, choices_max)) return false;
   }
-  // An observer counts no steps.
+  // An observer counts no steps, and says nothing of windows.
   const std::uint64_t steps = report.steps - agent.steps_of_incarnation;
+  if (!agent.is_observer && report.window - agent.window > steps + 1) return false;
   if (!agent.is_observer && (tokens - agent.tokens) / std::max<std::uint64_t>(steps, 1) > limits_.tokens_per_step_max)
     return false;
-  // The first report may tell of any length of time.
-  if (agent.report_sequence == 0) return true;
+  // The first report may tell of any length of time, and so may a recording.
+  if (agent.report_sequence == 0 || agent.is_observer) return true;
   const std::chrono::duration<double> since = now - agent.reported_at + kReportJitter;
   return static_cast<double>(tokens - agent.tokens) <= limits_.tokens_per_second_max * since.count();
 }
@@ -262,7 +266,10 @@ Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64
   if (intake == Intake::kShrinking || intake == Intake::kImplausible) agent.is_distrusted = true;
   if (intake != Intake::kAccepted) return intake;
   const bool is_history = std::exchange(agent.has_history, false);
-  const std::uint64_t window = std::max(agent.window, first_open);
+  if (agent.report_sequence == 0 && has_window_tags()) {
+    agent.windows_before = first_open - std::min(first_open, report.window);
+  }
+  const std::uint64_t window = std::max(agent.windows(), first_open);
   std::uint64_t tokens = 0;
   for (const wire::StageCounts& stage : report.stages) {
     auto& before = agent.counts[index_of(stage.stage)];
@@ -285,11 +292,20 @@ Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64
 }
 
 std::uint64_t AgentRegistry::windows_complete() const {
-  return least_of_trusted(agents_, world_, [](const Agent& agent) { return agent.window; });
+  return least_of_trusted(agents_, world_, [](const Agent& agent) { return agent.windows(); });
 }
 
 bool AgentRegistry::has_window_tags() const {
-  return std::ranges::any_of(agents_, [](const auto& entry) { return entry.second.window > 0; });
+  return std::ranges::any_of(agents_, [](const auto& entry) {
+    const Agent& agent = entry.second;
+    return agent.windows() > 0 && !agent.is_distrusted;
+  });
+}
+
+bool AgentRegistry::has_reports_since(TimePoint time) const {
+  return has_reports() && std::ranges::all_of(agents_, [&](const auto& entry) {
+           return entry.second.is_distrusted || entry.second.reported_at > time;
+         });
 }
 
 std::uint64_t AgentRegistry::steps_complete() const {

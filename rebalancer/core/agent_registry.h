@@ -58,8 +58,10 @@ struct Agent : Counted {
   /// What it counted before this process began to look belongs to no window.
   bool has_history = false;
   WindowCounts open_windows;
-  /// Windows it has completed.
+  /// Windows that this incarnation has completed, and those of the group that were over when it began.
   std::uint64_t window = 0;
+  std::uint64_t windows_before = 0;
+  [[nodiscard]] std::uint64_t windows() const { return windows_before + window; }
   /// It has reported what cannot be: until it starts anew, windows do without it.
   bool is_distrusted = false;
   /// Epoch it has said it routes with.
@@ -104,7 +106,8 @@ class AgentRegistry {
 
   /// Adds what a report counts beyond the last one. Nothing is ever counted twice. A report that counts less than an
   /// earlier one, or more than there can be, changes nothing and makes the agent distrusted. What is new belongs to the
-  /// window the agent was in, or to `first_open` where that is closed.
+  /// window the agent was in, or to `first_open` where that is closed. An incarnation that begins in a group under way
+  /// begins with `first_open`, whatever number its own windows have.
   [[nodiscard]] Intake take(Agent& agent, const wire::Report& report, std::uint64_t first_open, TimePoint now);
 
   /// Has what this agent has counted kept: it was its last report.
@@ -117,8 +120,10 @@ class AgentRegistry {
 
   /// Windows that every rank has completed, distrusted ones left aside; 0 while a rank is vacant.
   [[nodiscard]] std::uint64_t windows_complete() const;
-  /// Some worker says when windows end.
+  /// Some trusted worker says when windows end.
   [[nodiscard]] bool has_window_tags() const;
+  /// Every rank has reported after `time`, distrusted ones left aside.
+  [[nodiscard]] bool has_reports_since(TimePoint time) const;
   /// The least steps of any rank, as windows_complete().
   [[nodiscard]] std::uint64_t steps_complete() const;
   /// Every rank has reported, as windows_complete().

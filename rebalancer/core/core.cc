@@ -35,23 +35,6 @@ Status validate_running(const CoreOptions& options, const Placement& running) {
       running.gpus(), running.nodes(), running.redundant(), cluster.gpus, cluster.nodes, options.redundant));
 }
 
-Status validate_totals(const GroupRecovery& recovery) {
-  for (const TotalRecord& total : recovery.totals) {
-    for (const wire::StageCounts& stage : total.stages) {
-      const auto& counts = stage.count_tokens;
-      if (recovery.running && counts.rows() == recovery.running->placement.layers() &&
-          counts.cols() == recovery.running->placement.experts()) {
-        continue;
-      }
-      return invalid_input(
-          fmt::format("journal: the totals of '{}' have {} layers of {} experts, other than the map of "
-                      "{}; restore the file from a copy",
-                      total.worker, counts.rows(), counts.cols(), total.model));
-    }
-  }
-  return {};
-}
-
 Result<Placement> first_placement(const CoreOptions& options, const wire::Hello& hello) {
   if (!options.first_placement) {
     return contiguous_placement(hello.layer_ids, hello.experts, options.redundant, options.cluster.gpus,
@@ -76,6 +59,7 @@ Status CoreOptions::validate() const {
     return invalid_input(fmt::format("--gpus is {}; give 1 to {}", cluster.gpus, wire::kGpusMax));
   }
   EVENKEEL_TRY_STATUS(policy.validate());
+  if (lease.count() < 1) return invalid_input("--lease-ms is 0; give 1 or more, several report intervals");
   const auto timeout_ms = prepare_timeout.count();
   if (timeout_ms < 1 || timeout_ms > static_cast<std::int64_t>(wire::kDeadlineMsMax)) {
     return invalid_input(
@@ -88,7 +72,6 @@ Result<Core> Core::create(CoreOptions options, std::uint64_t term, GroupRecovery
   options.policy.cluster = options.cluster;
   EVENKEEL_TRY_STATUS(options.validate());
   if (recovery.running) EVENKEEL_TRY_STATUS(validate_running(options, recovery.running->placement));
-  EVENKEEL_TRY_STATUS(validate_totals(recovery));
   return Core(std::move(options), term, std::move(recovery));
 }
 
@@ -101,7 +84,29 @@ Core::Core(CoreOptions options, std::uint64_t term, GroupRecovery recovery)
       policy_(options_.policy),
       is_resuming_(running_.has_value()) {
   if (running_) running_digest_ = wire::digest(running_->placement);
-  if (tokens_of(options_.known_loads) > 0) policy_.prime(options_.known_loads);
+  if (tokens_of(options_.known_loads) > 0 && are_of_the_running_model()) policy_.prime(options_.known_loads);
+}
+
+bool Core::are_of_the_running_model() const {
+  if (!running_) return true;
+  const Placement& placement = running_->placement;
+  return std::ranges::all_of(options_.known_loads, [&](const StageLoad& stage) {
+    return stage.load_tokens.rows() == placement.layers() && stage.load_tokens.cols() == placement.experts();
+  });
+}
+
+CoreOptions CoreOptions::reloaded(const CoreOptions& wanted) const {
+  CoreOptions options = *this;
+  options.tokens_min = wanted.tokens_min;
+  options.window_steps = wanted.window_steps;
+  options.interval_min = wanted.interval_min;
+  options.prepare_timeout = wanted.prepare_timeout;
+  options.lease = wanted.lease;
+  options.migrations_max = wanted.migrations_max;
+  options.policy = wanted.policy;
+  options.policy.cluster = cluster;
+  options.policy.is_dry_run = policy.is_dry_run;
+  return options;
 }
 
 CoreCounters& CoreCounters::operator+=(const CoreCounters& other) {
@@ -256,7 +261,7 @@ void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
       return refuse(from,
                     refusal(wire::RefusalReason::kShapeMismatch, "report", "counts have another shape than hello"));
   }
-  send(*agent, wire::ReportAck{{term_, running_->epoch}, report.incarnation, report.sequence, windows_decided_});
+  acknowledge(*agent, report.sequence);
 }
 
 void Core::on(const Received& from, const wire::Paths& paths, TimePoint now) {

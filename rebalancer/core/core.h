@@ -53,6 +53,8 @@ struct CoreOptions {
 
   /// Fails with kInvalidInput, naming the option, its value and the range.
   [[nodiscard]] Status validate() const;
+  /// These with what a running service can take of other options; all else takes a restart.
+  [[nodiscard]] CoreOptions reloaded(const CoreOptions& wanted) const;
 };
 
 /// A message as it came in; `peer` is where an answer goes.
@@ -71,7 +73,7 @@ struct PlanReady {
 };
 /// Time has passed.
 struct Tick {};
-/// Options have been read again. Those that a running service can take are taken (core_control.cc says which).
+/// Options have been read again. Those that a running service can take are taken: CoreOptions::reloaded().
 struct Reconfigured {
   CoreOptions options;
 };
@@ -204,6 +206,8 @@ class Core {
   }
 
   [[nodiscard]] std::optional<wire::Refusal> reason_to_refuse(const Received& from, const wire::Hello& hello) const;
+  /// Whether known loads have the shape of a map that the journal held already.
+  [[nodiscard]] bool are_of_the_running_model() const;
   [[nodiscard]] Status ensure_first_placement(const wire::Hello& hello);
   /// The agent this message speaks for, or null after answering that it must say HELLO.
   [[nodiscard]] Agent* known(const Received& from, std::uint64_t incarnation, TimePoint now);
@@ -215,7 +219,7 @@ class Core {
 
   /// Closes windows that all workers have completed, and decides about each; one decision at a time.
   void close_windows(TimePoint now);
-  [[nodiscard]] bool is_window_complete() const;
+  [[nodiscard]] bool is_window_complete(TimePoint now) const;
   void resume_windows();
   void close_window(TimePoint now);
   [[nodiscard]] std::optional<std::string> reason_to_hold(TimePoint now) const;
@@ -225,6 +229,8 @@ class Core {
   /// The policy's decision stands: told, journalled, and agents that wait may go on.
   void decide(TimePoint now, std::optional<double> solve_seconds);
   void finish_windows();
+  /// A report is taken in. Windows are told by the agent's own numbers.
+  void acknowledge(const Agent& agent, std::uint64_t sequence);
 
   void prepare_next(TimePoint now);
   [[nodiscard]] wire::Prepare prepare_message(TimePoint now) const;
@@ -255,7 +261,7 @@ class Core {
   std::uint64_t windows_decided_ = 0;
   std::uint64_t steps_closed_ = 0;
   std::uint64_t tokens_closed_ = 0;
-  TimePoint window_closed_at_;
+  TimePoint window_closed_at_ = TimePoint::min();
   /// Counts of the window closed last, all stages.
   Grid<std::uint64_t> window_load_;
   /// Of it, each worker's share, while a plan for it is made.

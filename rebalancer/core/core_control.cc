@@ -30,6 +30,7 @@ void Core::handle(const Control& control, TimePoint) {
       options_.policy.is_dry_run = control.command == kDryRunOn;
       policy_.reconfigure(options_.policy);
       note(is_dry_run() ? "dry_run_began" : "dry_run_ended", {});
+      if (is_dry_run()) give_up("a dry run began");
       break;
     case kDrain:
       is_draining_ = true;
@@ -39,17 +40,7 @@ void Core::handle(const Control& control, TimePoint) {
 }
 
 void Core::handle(const Reconfigured& reconfigured, TimePoint) {
-  const CoreOptions& options = reconfigured.options;
-  options_.tokens_min = options.tokens_min;
-  options_.window_steps = options.window_steps;
-  options_.interval_min = options.interval_min;
-  options_.prepare_timeout = options.prepare_timeout;
-  options_.lease = options.lease;
-  options_.migrations_max = options.migrations_max;
-  const bool is_dry = is_dry_run();
-  options_.policy = options.policy;
-  options_.policy.cluster = options_.cluster;
-  options_.policy.is_dry_run = is_dry;
+  options_ = options_.reloaded(reconfigured.options);
   policy_.reconfigure(options_.policy);
 }
 

@@ -1,6 +1,7 @@
 // From counts to a decision: closing windows, asking for plans, keeping or adopting them.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -8,11 +9,23 @@
 #include "rebalancer/core/core.h"
 
 namespace evenkeel::rebalancer {
+namespace {
+
+/// Windows that may be closed one by one; far more than are ever open.
+constexpr std::uint64_t kWindowsAtOnce = 1'024;
+
+}  // namespace
 
 void Core::close_windows(TimePoint now) {
   if (is_resuming_) resume_windows();
-  if (is_resuming_ || !running_) return;
-  while (!planning_ && !chain_ && is_window_complete()) close_window(now);
+  if (is_resuming_ || !running_ || !registry_.has_reports()) return;
+  // A worker that has taken over a rank begins with no steps.
+  steps_closed_ = std::min(steps_closed_, registry_.steps_complete());
+  const std::uint64_t complete = registry_.windows_complete();
+  if (registry_.has_window_tags() && complete > windows_closed_ + kWindowsAtOnce) {
+    windows_closed_ = complete - kWindowsAtOnce;
+  }
+  while (!planning_ && !chain_ && is_window_complete(now)) close_window(now);
 }
 
 void Core::resume_windows() {
@@ -22,10 +35,11 @@ void Core::resume_windows() {
   tokens_closed_ = planned_tokens_ = registry_.tokens();
 }
 
-bool Core::is_window_complete() const {
+bool Core::is_window_complete(TimePoint now) const {
   if (registry_.has_window_tags()) return registry_.windows_complete() > windows_closed_;
   const std::uint64_t fresh_tokens = registry_.tokens() - tokens_closed_;
-  if (policy_.is_triggered() && fresh_tokens > 0) return true;
+  const bool is_triggered = policy_.is_triggered() && registry_.has_reports_since(window_closed_at_);
+  if (is_triggered && fresh_tokens > 0 && !reason_to_hold(now)) return true;
   return options_.window_steps > 0 && registry_.steps_complete() - steps_closed_ >= options_.window_steps &&
          fresh_tokens >= options_.tokens_min;
 }
@@ -59,10 +73,10 @@ std::optional<std::string> Core::reason_to_hold(TimePoint now) const {
   if (registry_.has_window_tags() && registry_.windows_complete() > windows_closed_) {
     return "a later window is complete already";
   }
-  if (policy_.is_triggered()) return std::nullopt;
   if (options_.migrations_max && counters_.decisions_adopt >= *options_.migrations_max) {
     return fmt::format("{} of at most {} migrations are made", counters_.decisions_adopt, *options_.migrations_max);
   }
+  if (policy_.is_triggered()) return std::nullopt;
   if (planned_at_ && now - *planned_at_ < options_.interval_min) {
     return fmt::format("the last plan is less than {} ms ago", options_.interval_min.count());
   }
@@ -152,8 +166,13 @@ void Core::finish_windows() {
   // Workers may be waiting for this: it must not wait for their next report.
   for (const auto& [worker, agent] : registry_.agents()) {
     if (agent.report_sequence == 0) continue;
-    send(agent, wire::ReportAck{{term_, running_->epoch}, agent.incarnation, agent.report_sequence, windows_decided_});
+    acknowledge(agent, agent.report_sequence);
   }
+}
+
+void Core::acknowledge(const Agent& agent, std::uint64_t sequence) {
+  const std::uint64_t decided = windows_decided_ - std::min(windows_decided_, agent.windows_before);
+  send(agent, wire::ReportAck{{term_, running_->epoch}, agent.incarnation, sequence, decided});
 }
 
 }  // namespace evenkeel::rebalancer

@@ -60,7 +60,9 @@ Actions Groups::step(const Event& event, TimePoint now) {
     if (control->command == kFreeze || control->command == kDryRunOn || control->command == kDrain)
       standing_[control->command] = *control;
   }
-  if (const auto* reconfigured = std::get_if<Reconfigured>(&event)) options_.defaults = reconfigured->options;
+  if (const auto* reconfigured = std::get_if<Reconfigured>(&event)) {
+    options_.defaults = options_.defaults.reloaded(reconfigured->options);
+  }
   return tell_all(event, now);
 }
 
@@ -84,8 +86,11 @@ Actions Groups::receive(const Received& received, TimePoint now) {
   const bool is_hello = std::holds_alternative<wire::Hello>(received.message);
   if (is_hello && options && cores_.size() < options_.models_max) {
     append(actions, received.model, add(received.model, *std::move(options), now, actions).step(received, now));
-    // Whoever could not join leaves nothing behind.
-    if (!cores_.at(received.model).running()) cores_.erase(received.model);
+    // Whoever could not join leaves nothing behind but that it tried.
+    if (const auto core = cores_.find(received.model); !core->second.running()) {
+      refused_ += core->second.counters();
+      cores_.erase(core);
+    }
     return actions;
   }
   ++messages_for_others_;
@@ -122,8 +127,8 @@ Core& Groups::add(const std::string& model, CoreOptions options, TimePoint now, 
 }
 
 CoreCounters Groups::counters() const {
-  CoreCounters sum;
-  sum.messages_from_unknown = messages_for_others_;
+  CoreCounters sum = refused_;
+  sum.messages_from_unknown += messages_for_others_;
   for (const auto& [model, core] : cores_) sum += core.counters();
   return sum;
 }

@@ -53,6 +53,8 @@ class Groups {
   /// What an operator has asked of all holds for groups to come.
   std::map<Control::Command, Control> standing_;
   std::uint64_t messages_for_others_ = 0;
+  /// Of groups that never came to be.
+  CoreCounters refused_;
 };
 
 }  // namespace evenkeel::rebalancer

@@ -6,6 +6,22 @@
 #include <utility>
 
 namespace evenkeel::rebalancer {
+namespace {
+
+Status validate(const TotalRecord& total, const GroupRecovery& group) {
+  for (const wire::StageCounts& stage : total.stages) {
+    const auto& counts = stage.count_tokens;
+    if (group.running && counts.rows() == group.running->placement.layers() &&
+        counts.cols() == group.running->placement.experts()) {
+      continue;
+    }
+    return failure(fmt::format("the totals of '{}' have {} layers of {} experts, other than the map of {}",
+                               total.worker, counts.rows(), counts.cols(), total.model));
+  }
+  return {};
+}
+
+}  // namespace
 
 Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> records,
                          std::span<const TotalRecord> totals) {
@@ -22,8 +38,7 @@ Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> reco
     const auto prepared = undecided.find({record.model, epoch});
     if (record.kind == RecordKind::kCommit) {
       if (prepared == undecided.end() || !prepared->second->placement) {
-        return invalid_input(fmt::format(
-            "journal: epoch {} has a COMMIT without the map it commits; restore the file from a copy", epoch));
+        return failure(fmt::format("epoch {} has a COMMIT without the map it commits", epoch));
       }
       group.running = Committed{epoch, *prepared->second->placement};
     }
@@ -37,8 +52,10 @@ Result<Recovery> recover(std::uint64_t term, std::span<const JournalRecord> reco
                                .reason = "the rebalancer ended before COMMIT"});
   }
   for (const TotalRecord& total : totals) {
-    if (const auto group = recovery.groups.find(total.model); group != recovery.groups.end())
-      group->second.totals.push_back(total);
+    const auto group = recovery.groups.find(total.model);
+    if (group == recovery.groups.end()) continue;
+    EVENKEEL_TRY_STATUS(validate(total, group->second));
+    group->second.totals.push_back(total);
   }
   return recovery;
 }

@@ -32,6 +32,20 @@ std::optional<std::uint64_t> bytes_taken(int descriptor) {
 
 }  // namespace
 
+ConnectionCounters& ConnectionCounters::operator+=(const ConnectionCounters& other) {
+  accepted += other.accepted;
+  ready += other.ready;
+  closed += other.closed;
+  closed_without_message += other.closed_without_message;
+  refused_key += other.refused_key;
+  refused_protocol += other.refused_protocol;
+  handshakes_failed += other.handshakes_failed;
+  ended_unfinished += other.ended_unfinished;
+  ended_too_many += other.ended_too_many;
+  ended_unauthorised += other.ended_unauthorised;
+  return *this;
+}
+
 Result<std::unique_ptr<ConnectionGuard>> ConnectionGuard::watch(shell::SocketContext& context, shell::Socket& socket,
                                                                 const UnfinishedBytes& limits) {
   EVENKEEL_TRY(monitor, shell::SocketMonitor::watch(context, socket));

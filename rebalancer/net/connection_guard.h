@@ -34,6 +34,8 @@ struct ConnectionCounters {
   std::uint64_t ended_too_many = 0;
   /// Ended by us: the sender's key has lost its rights.
   std::uint64_t ended_unauthorised = 0;
+
+  ConnectionCounters& operator+=(const ConnectionCounters& other);
 };
 
 /// Most bytes that a connection may bring without a whole message among them.
@@ -47,8 +49,8 @@ struct UnfinishedBytes {
   /// The largest message with its framing, encrypted, and ZeroMQ's read-ahead.
   std::uint64_t of_agent_max = wire::kFrameBytesMax + 64 * 1024;
 };
-/// Subscribers send a topic when they connect, and nothing else.
-inline constexpr UnfinishedBytes kOfSubscribers{.of_stranger_max = 16 * 1024};
+/// Subscribers send a topic when they connect, and nothing else; operators a request of a line.
+inline constexpr UnfinishedBytes kOfSmallTalk{.of_stranger_max = 16 * 1024};
 
 /// Holds what one peer can make ZeroMQ keep. MAXMSGSIZE limits a frame, but nothing limits the frames of a message, and
 /// ZeroMQ keeps them, out of our reach, until the last has come. So the guard reads from the kernel how many bytes of

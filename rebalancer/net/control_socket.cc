@@ -47,13 +47,19 @@ Result<ControlRequest> parse_control_request(const std::string& text) {
 Result<ControlSocket> ControlSocket::bind(shell::SocketContext& context, const std::string& endpoint,
                                           const shell::Curve& curve) {
   EVENKEEL_TRY(socket, shell::Socket::router(context, endpoint, curve));
-  return ControlSocket(std::move(socket));
+  std::unique_ptr<ConnectionGuard> guard;
+  if (endpoint.starts_with("tcp://")) {
+    EVENKEEL_TRY(watching, ConnectionGuard::watch(context, socket, kOfSmallTalk));
+    guard = std::move(watching);
+  }
+  return ControlSocket(std::move(socket), std::move(guard));
 }
 
 void ControlSocket::answer(const Handler& handler) {
   for (int i = 0; i < kRequestsPerStepMax; ++i) {
     const auto incoming = socket_.receive_from();
     if (!incoming) return;
+    if (guard_) guard_->took_message(incoming->connection, ConnectionGuard::Sender::kStranger);
     auto request = incoming->frames == 2 ? parse_control_request(incoming->parts[1])
                                          : Result<ControlRequest>(invalid_input("a request is one frame"));
     const std::string command = request ? request->command : "malformed";

@@ -3,12 +3,14 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <utility>
 
 #include "agents/shell/zmq_adapter.h"
 #include "partition/model/result.h"
+#include "rebalancer/net/connection_guard.h"
 
 namespace evenkeel::rebalancer {
 
@@ -42,11 +44,15 @@ class ControlSocket {
   [[nodiscard]] shell::Socket& socket() { return socket_; }
   void answer(const Handler& handler);
   [[nodiscard]] const Counters& counters() const { return counters_; }
+  /// None over ipc: who may open the socket's file is trusted.
+  [[nodiscard]] const ConnectionGuard* connections() const { return guard_.get(); }
 
  private:
-  explicit ControlSocket(shell::Socket socket) : socket_(std::move(socket)) {}
+  ControlSocket(shell::Socket socket, std::unique_ptr<ConnectionGuard> guard)
+      : socket_(std::move(socket)), guard_(std::move(guard)) {}
 
   shell::Socket socket_;
+  std::unique_ptr<ConnectionGuard> guard_;
   Counters counters_;
 };
 

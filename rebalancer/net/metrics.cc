@@ -145,22 +145,27 @@ void add_traffic(Families& out, const Server& server) {
   add(out, std::move(writes).sum(t.journal_writes, t.journal_write_seconds));
 }
 
-void add_connections(Families& out, const Server& server) {
+void add_connections(Families& out, const MetricSources& sources) {
+  const Server& server = sources.server;
   const ConnectionCounters c = server.connections().counters();
-  const ConnectionCounters subscribers = server.subscribers().counters();
+  ConnectionCounters all = c;
+  all += server.subscribers().counters();
+  if (sources.control && sources.control->connections()) all += sources.control->connections()->counters();
   add(out, gauge("connections", "Connections of agents there are").value(number(server.connections().connections())));
   add(out, counter("connections_total", "Connections of agents by how far they came")
                .by("event", {{"accepted", c.accepted},
                              {"ready", c.ready},
                              {"closed", c.closed},
                              {"closed_without_message", c.closed_without_message}}));
-  add(out, counter("connections_refused_total", "Connections that never became ready, or were ended, by the reason")
-               .by("reason", {{"key", c.refused_key},
-                              {"protocol", c.refused_protocol},
-                              {"handshake", c.handshakes_failed},
-                              {"unfinished_message", c.ended_unfinished + subscribers.ended_unfinished},
-                              {"too_many", c.ended_too_many},
-                              {"unauthorised", c.ended_unauthorised}}));
+  add(out,
+      counter("connections_refused_total",
+              "Connections, of subscribers and operators too, that never became ready or were ended, by the reason")
+          .by("reason", {{"key", all.refused_key},
+                         {"protocol", all.refused_protocol},
+                         {"handshake", all.handshakes_failed},
+                         {"unfinished_message", all.ended_unfinished},
+                         {"too_many", all.ended_too_many},
+                         {"unauthorised", all.ended_unauthorised}}));
   if (const ZapHandler* zap = server.zap()) {
     add(out, counter("authorisations_total", "Keys that ZeroMQ asked about")
                  .by("result", {{"admitted", zap->admitted()}, {"refused", zap->refused()}}));
@@ -216,7 +221,7 @@ std::string metrics_text(const MetricSources& sources) {
   add_models(families, sources.server.groups());
   add_core(families, sources.server);
   add_traffic(families, sources.server);
-  add_connections(families, sources.server);
+  add_connections(families, sources);
   add_process(families);
   return prometheus::TextSerializer().Serialize(families);
 }

@@ -5,7 +5,7 @@
 namespace evenkeel::rebalancer {
 namespace {
 
-PlanReady solve_job(StartPlanning job, const PlannerOptions& options) {
+PlanReady solve_job(StartPlanning job, const PlannerOptions& options, const std::stop_token& stop) {
   PlanRequest& request = job.request;
   const std::size_t redundant = request.running.redundant();
   const SolveJob solve_job{.cluster = request.cluster,
@@ -14,7 +14,7 @@ PlanReady solve_job(StartPlanning job, const PlannerOptions& options) {
                            .running = std::move(request.running),
                            .moves_max = request.moves_max,
                            .time = options.solve_time};
-  auto answer = solve_in_child(options.command, solve_job, options.limits);
+  auto answer = solve_in_child(options.command, solve_job, options.limits, stop);
   if (!answer) return {job.model, job.plan, tl::unexpected(answer.error()), 0};
   return {job.model, job.plan, std::move(answer->placement), answer->solve_seconds};
 }
@@ -28,9 +28,10 @@ void Planner::plan(StartPlanning job) {
 
 void Planner::start_next() {
   if (running_.valid() || waiting_.empty()) return;
-  running_ = std::async(std::launch::async, [job = std::move(waiting_.front()), options = options_]() mutable {
-    return solve_job(std::move(job), options);
-  });
+  running_ = std::async(std::launch::async,
+                        [job = std::move(waiting_.front()), options = options_, stop = stop_.get_token()]() mutable {
+                          return solve_job(std::move(job), options, stop);
+                        });
   waiting_.pop_front();
 }
 

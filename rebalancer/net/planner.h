@@ -4,7 +4,9 @@
 #include <deque>
 #include <future>
 #include <optional>
+#include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rebalancer/core/core.h"
@@ -20,10 +22,13 @@ struct PlannerOptions {
 };
 
 /// Has plans made in a child process, one after the other, so that the loop that serves agents never waits for one and
-/// no solver can end it. To be used by one thread. Its end waits for the child that is running.
+/// no solver can end it. To be used by one thread. Its end is the end of the child that is running.
 class Planner {
  public:
   explicit Planner(PlannerOptions options) : options_(std::move(options)) {}
+  Planner(Planner&&) = default;
+  Planner& operator=(Planner&&) = delete;
+  ~Planner() { stop_.request_stop(); }
 
   /// Queues a job. A model has at most one: the core asks for one plan at a time.
   void plan(StartPlanning job);
@@ -36,6 +41,7 @@ class Planner {
 
   PlannerOptions options_;
   std::deque<StartPlanning> waiting_;
+  std::stop_source stop_;
   std::future<PlanReady> running_;
 };
 

@@ -38,7 +38,7 @@ Result<Server> Server::start(shell::SocketContext& context, const Endpoints& end
   EVENKEEL_TRY(router, shell::Socket::router(context, endpoints.bind, keys.curve));
   EVENKEEL_TRY(guard, ConnectionGuard::watch(context, router, {}));
   EVENKEEL_TRY(publisher, shell::Socket::publisher(context, endpoints.publish, keys.curve));
-  EVENKEEL_TRY(subscriber_guard, ConnectionGuard::watch(context, publisher, kOfSubscribers));
+  EVENKEEL_TRY(subscriber_guard, ConnectionGuard::watch(context, publisher, kOfSmallTalk));
   Server server(std::move(groups), std::move(journal), Planner(std::move(planner_options)), std::move(observer),
                 std::move(zap), std::move(router), std::move(guard), std::move(publisher), std::move(subscriber_guard));
   EVENKEEL_TRY_STATUS(server.take_up_wishes());

@@ -27,8 +27,9 @@ Result<Recovery> recover_from(Journal& journal) {
   EVENKEEL_TRY(term, journal.begin_term());
   EVENKEEL_TRY(records, journal.records());
   EVENKEEL_TRY(totals, journal.totals());
-  EVENKEEL_TRY(recovery, recover(term, records, totals));
-  if (!recovery.aborts.empty()) EVENKEEL_TRY_STATUS(journal.append(recovery.aborts));
+  auto recovery = recover(term, records, totals);
+  if (!recovery) return tl::unexpected(journal.explain(recovery.error()));
+  if (!recovery->aborts.empty()) EVENKEEL_TRY_STATUS(journal.append(recovery->aborts));
   return recovery;
 }
 

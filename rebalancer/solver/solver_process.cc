@@ -102,22 +102,30 @@ Result<Child> spawn(const std::vector<std::string>& command, int end) {
   return Child(process);
 }
 
-/// Waits until the pipe is ready; false at the deadline.
-bool wait_for(int pipe, short events, Clock::time_point deadline) {
-  while (true) {
-    const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now()).count();
+/// How long to wait for a child.
+struct Patience {
+  Clock::time_point deadline;
+  std::stop_token stop;
+};
+
+enum class Piped { kDone, kLate, kStopped, kTooMuch };
+
+/// Waits until the pipe is ready: kDone.
+Piped wait_for(int pipe, short events, const Patience& patience) {
+  constexpr std::int64_t kLookMs = 50;
+  while (!patience.stop.stop_requested()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience.deadline - Clock::now()).count();
     pollfd polled{pipe, events, 0};
-    const int ready = poll(&polled, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000)));
-    if (ready > 0) return true;
-    if (ready == 0 || errno != EINTR) return false;
+    const int ready = poll(&polled, 1, static_cast<int>(std::clamp<std::int64_t>(left, 0, kLookMs)));
+    if (ready > 0) return Piped::kDone;
+    if (left <= 0 || (ready < 0 && errno != EINTR)) return Piped::kLate;
   }
+  return Piped::kStopped;
 }
 
-enum class Piped { kDone, kLate, kTooMuch };
-
-Piped write_all(int pipe, std::string_view bytes, Clock::time_point deadline) {
+Piped write_all(int pipe, std::string_view bytes, const Patience& patience) {
   while (!bytes.empty()) {
-    if (!wait_for(pipe, POLLOUT, deadline)) return Piped::kLate;
+    if (const Piped waited = wait_for(pipe, POLLOUT, patience); waited != Piped::kDone) return waited;
     const ssize_t sent = send(pipe, bytes.data(), bytes.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
     // Its end says more than this failure does.
     if (sent < 0 && errno != EAGAIN && errno != EINTR) return Piped::kDone;
@@ -127,10 +135,10 @@ Piped write_all(int pipe, std::string_view bytes, Clock::time_point deadline) {
   return Piped::kDone;
 }
 
-Piped read_all(int pipe, std::string& bytes, Clock::time_point deadline) {
+Piped read_all(int pipe, std::string& bytes, const Patience& patience) {
   std::array<char, 65536> chunk{};
   while (true) {
-    if (!wait_for(pipe, POLLIN, deadline)) return Piped::kLate;
+    if (const Piped waited = wait_for(pipe, POLLIN, patience); waited != Piped::kDone) return waited;
     const ssize_t got = recv(pipe, chunk.data(), chunk.size(), MSG_DONTWAIT);
     if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return Piped::kDone;
     if (got < 0) continue;
@@ -169,9 +177,9 @@ std::string read_standard_input() {
 std::vector<std::string> solver_command() { return {"/proc/self/exe", kSolveArgument}; }
 
 Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, const SolveJob& job,
-                                   const SolverLimits& limits) {
+                                   const SolverLimits& limits, const std::stop_token& stop) {
   const auto wall = job.time + limits.on_top;
-  const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(wall);
+  const Patience patience{Clock::now() + std::chrono::duration_cast<Clock::duration>(wall), stop};
   EVENKEEL_TRY(pair, connected_pair());
   std::vector<std::string> words = command;
   words.push_back(std::to_string(limits.memory_bytes));
@@ -180,8 +188,9 @@ Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, cons
   auto child = [&, theirs = std::move(pair.second)] { return spawn(words, theirs.get()); }();
   if (!child) return tl::unexpected(child.error());
   std::string answer;
-  Piped piped = write_all(ours.get(), encode(job), deadline);
-  if (piped == Piped::kDone) piped = read_all(ours.get(), answer, deadline);
+  Piped piped = write_all(ours.get(), encode(job), patience);
+  if (piped == Piped::kDone) piped = read_all(ours.get(), answer, patience);
+  if (piped == Piped::kStopped) return failure("the solver was stopped");
   if (piped == Piped::kLate) return failure(fmt::format("the solver was ended after {:.3g} s", wall.count()));
   if (piped == Piped::kTooMuch) return failure("the solver's answer has no end");
   const int status = child->wait();

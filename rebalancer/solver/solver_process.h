@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <stop_token>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,10 @@ inline constexpr bool kLimitsMemory = true;
 
 /// Runs a job in a child process and waits for the answer: GLPK stops a program that misuses it and METIS cannot be
 /// interrupted, so neither may live in a service. The child sees nothing of this process but the pipe. Thread-safe.
-/// Fails with kFailure, saying how it ended, where the child crashes, exceeds its limits, or answers anything else than
-/// an answer.
+/// Fails with kFailure, saying how it ended, where the child crashes, exceeds its limits, answers anything else than
+/// an answer, or is stopped.
 [[nodiscard]] Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, const SolveJob& job,
-                                                 const SolverLimits& limits);
+                                                 const SolverLimits& limits, const std::stop_token& stop = {});
 
 /// The child: limits itself, reads a job from standard input until its end, writes the answer to standard output.
 /// `memory_bytes` and `cpu_seconds` as text, as solve_in_child() appends them to the command. The exit code.

@@ -56,8 +56,10 @@ Status move_into_place(const std::filesystem::path& made, const std::filesystem:
 Status check_journal(const std::filesystem::path& folder) {
   EVENKEEL_TRY(journal, Journal::open(folder));
   EVENKEEL_TRY(records, journal.records());
-  EVENKEEL_TRY(recovery, recover(1, records));
-  static_cast<void>(recovery);
+  EVENKEEL_TRY(totals, journal.totals());
+  if (const auto recovery = recover(1, records, totals); !recovery) {
+    return tl::unexpected(journal.explain(recovery.error()));
+  }
   return {};
 }
 

@@ -40,6 +40,9 @@ class Journal {
   /// What is kept, by model and worker. Fails with kFailure where it cannot be read.
   [[nodiscard]] Result<std::vector<TotalRecord>> totals();
 
+  /// What is wrong with what was read from it, with the file's name and the remedy: kFailure.
+  [[nodiscard]] Error explain(const Error& error) const;
+
   /// What an operator wants until further notice, such as "freeze", with the words it was asked in; none removes it.
   [[nodiscard]] Status set_wish(std::string_view name, const std::optional<std::string>& reason);
   /// The words of a wish, or none where there is no such wish.
@@ -61,8 +64,6 @@ class Journal {
   template <class Inserts>
   [[nodiscard]] Status in_transaction(const Inserts& inserts);
   [[nodiscard]] Result<JournalRecord> read(const SqliteStatement& row) const;
-  [[nodiscard]] Error explain(const Error& error) const;
-
   std::string path_;
   FolderLock lock_;
   SqliteDatabase database_;

@@ -15,7 +15,7 @@ import msgpack
 import numpy
 import zmq
 
-from live_test import DEADLINE_S, MEMORY_FACTOR, TRACE
+from live_test import DEADLINE_S, MEMORY_FACTOR, TRACE, free_endpoint
 from operate_test import Operated
 
 MEGABYTE = 1 << 20
@@ -390,6 +390,25 @@ class LiarTest(HostileTest):
         self.wait_for('evenkeel_connections_refused_total{reason="unfinished_message"}', len(ENDLESS))
         self.assert_flat(peak, UNFINISHED_MAX)
         self.assert_reports_go_on()
+
+
+class OperatorsSideTest(HostileTest):
+    def test_requests_over_tcp_whose_frames_never_end(self):
+        control = free_endpoint()
+        pid = self.start(control=control)
+        for rank in (0, 1):
+            self.group.agent(rank)
+        self.wait_for_agents()
+        with Peak(pid) as peak:
+            for data in ENDLESS.values():
+                peer = self.raw_peer(control)
+                peer.shake_hands()
+                self.attack(peer, data)
+        self.wait_for('evenkeel_connections_refused_total{reason="unfinished_message"}', len(ENDLESS))
+        self.assert_flat(peak, UNFINISHED_MAX)
+        status = self.group.evenkeel("status", "--endpoint", control, "--json")
+        self.assertEqual(status.returncode, 0, status.stderr)
+        self.assert_honest_agents_go_on()
 
 
 class CurveTest(HostileTest):

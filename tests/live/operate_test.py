@@ -157,7 +157,6 @@ class OperateTest(unittest.TestCase):
         if PROMTOOL:
             checked = subprocess.run([PROMTOOL, "check", "metrics"], input=page, capture_output=True, text=True)
             self.assertEqual((checked.returncode, checked.stdout + checked.stderr), (0, ""))
-        # A loop that stands still shows.
         rebalancer.send_signal(signal.SIGTERM)
         self.assertEqual(rebalancer.wait(timeout=DEADLINE_S), 0)
 

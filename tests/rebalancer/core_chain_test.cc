@@ -175,6 +175,7 @@ TEST_F(CoreGroups, beyond_their_limit_or_unknown_are_refused_and_leave_nothing_b
   ++false_hash.model_hash;
   EXPECT_TRUE(sent_to<wire::Refusal>(greet(groups, "m", false_hash), "peer"));
   EXPECT_TRUE(groups.cores().empty());
+  EXPECT_EQ(groups.counters().hellos_refused, 1U);
   EXPECT_TRUE(sent_to<wire::Snapshot>(greet(groups, "one"), "peer"));
   const Actions refused = greet(groups, "two");
   ASSERT_TRUE(sent_to<wire::Refusal>(refused, "peer"));
@@ -185,6 +186,21 @@ TEST_F(CoreGroups, beyond_their_limit_or_unknown_are_refused_and_leave_nothing_b
   Groups strict = groups_of(listed);
   EXPECT_TRUE(sent_to<wire::Refusal>(greet(strict, "two"), "peer"));
   EXPECT_TRUE(sent_to<wire::Snapshot>(greet(strict, "only"), "peer"));
+}
+
+TEST_F(CoreGroups, that_come_later_have_the_cluster_and_placement_of_the_start_and_new_thresholds) {
+  GroupsOptions o = groups_options();
+  o.defaults.first_placement = better();
+  Groups groups = groups_of(o);
+  CoreOptions wanted = options();
+  wanted.cluster.gpus = 4;
+  wanted.agents_expected = 7;
+  wanted.tokens_min = 5;
+  static_cast<void>(groups.step(Reconfigured{wanted}, now_));
+  EXPECT_EQ(sent_to<wire::Snapshot>(greet(groups, "one"), "peer")->placement, better());
+  EXPECT_EQ(groups.cores().at("one").options().cluster.gpus, 2U);
+  EXPECT_EQ(groups.cores().at("one").options().agents_expected, 2U);
+  EXPECT_EQ(groups.cores().at("one").options().tokens_min, 5U);
 }
 
 TEST_F(CoreGroups, that_come_later_are_frozen_too) {

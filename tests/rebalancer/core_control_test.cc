@@ -48,6 +48,18 @@ TEST_F(CoreControlTest, a_drain_gives_up_what_is_prepared_and_starts_nothing) {
   EXPECT_EQ(first<StartPlanning>(report("b", 2, {400, 600, 10, 10})), nullptr);
 }
 
+TEST_F(CoreControlTest, a_dry_run_gives_up_what_is_prepared) {
+  prepare_better();
+  EXPECT_NE(sent_to<wire::Abort>(tell(Command::kDryRunOn), "b"), nullptr);
+  EXPECT_EQ(core_.counters().chains_dropped, 1U);
+}
+
+TEST_F(CoreControlTest, refuses_a_lease_of_nothing) {
+  CoreOptions o = options();
+  o.lease = milliseconds(0);
+  EXPECT_FALSE(o.validate());
+}
+
 TEST_F(CoreControlTest, takes_new_thresholds_and_nothing_else) {
   CoreOptions wanted = options();
   wanted.tokens_min = 5;

@@ -152,6 +152,8 @@ TEST_F(CoreReports, that_say_what_no_token_can_choose_or_no_step_can_hold_are_re
   static_cast<void>(receive("o", observer));
   stepless.sequence = 1;
   EXPECT_TRUE(sent_to<wire::ReportAck>(receive("o", stepless), "o")) << "an observer has no steps";
+  auto hour = report_of(2, {1 << 30, 1 << 30, 1 << 30, 1 << 30});
+  EXPECT_TRUE(sent_to<wire::ReportAck>(receive("o", hour), "o")) << "a recording may be of any length of time";
 }
 
 TEST_F(CoreReports, of_more_choices_than_the_wire_allows_a_token_are_refused) {

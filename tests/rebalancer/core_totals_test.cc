@@ -88,9 +88,17 @@ TEST_F(CoreTotals, of_another_shape_than_the_map_are_refused_at_the_start) {
   join_both();
   static_cast<void>(receive("a", last_of(CoreTest::report_of(1, {1, 2, 0, 0}))));
   totals_.front().stages.front().count_tokens = Grid<std::uint64_t>(1, 4);
-  const auto recovery = recover(2, journal_, totals_);
-  ASSERT_TRUE(recovery);
-  EXPECT_FALSE(Core::create(options(), 2, recovery->groups.at("model")));
+  EXPECT_FALSE(recover(2, journal_, totals_));
+}
+
+TEST_F(CoreTotals, are_none_of_workers_that_went_before_they_counted) {
+  for (int i = 0; i < 200; ++i) {
+    const Actions joined = receive("pod-" + std::to_string(i), hello_of(0, 1 + static_cast<std::uint64_t>(i)));
+    ASSERT_TRUE(sent_to<wire::Snapshot>(joined, "pod-" + std::to_string(i)));
+    now_ += milliseconds(60'001);
+  }
+  EXPECT_LE(totals_.size(), 70U);
+  for (const TotalRecord& record : totals_) EXPECT_TRUE(record.stages.empty()) << record.worker;
 }
 
 }  // namespace

@@ -10,8 +10,8 @@ class CoreWindows : public CoreTest {
  protected:
   /// A report of a worker that has completed `window` windows.
   Actions tagged(const std::string& worker, std::uint64_t sequence, std::uint64_t window,
-                 const std::vector<std::uint64_t>& counts) {
-    return receive(worker, report_of(sequence, counts, 1, window));
+                 const std::vector<std::uint64_t>& counts, std::uint64_t incarnation = 1) {
+    return receive(worker, report_of(sequence, counts, incarnation, window));
   }
   /// Shares of the expected load of a plan's first layer, in percent; what chance explains of so few counts is out of
   /// them.
@@ -105,6 +105,89 @@ TEST_F(CoreWindows, before_a_restart_are_nobodys_and_their_counts_are_in_no_wind
   EXPECT_EQ(core_.registry().tokens(), 200'000U) << "totals have them";
   static_cast<void>(tagged("a", 10, 6, {100'100, 0, 0, 0}));
   EXPECT_EQ(expected(tagged("b", 10, 6, {100'000, 100, 0, 0})), (std::vector<int>{49, 49, 1, 1}));
+}
+
+TEST_F(CoreWindows, go_on_where_workers_begin_their_traffic_anew) {
+  join_both();
+  static_cast<void>(tagged("a", 1, 5, {100, 0, 0, 0}));
+  static_cast<void>(tagged("b", 1, 5, {100, 0, 0, 0}));
+  ASSERT_EQ(core_.windows_decided(), 5U);
+  for (const std::string worker : {"a", "b"}) {
+    static_cast<void>(hello(worker, 2));
+    static_cast<void>(applied(worker, 2));
+    const Actions begun = tagged(worker, 1, 0, {100, 0, 0, 0}, 2);
+    EXPECT_EQ(sent_to<wire::ReportAck>(begun, worker)->window_decided, 0U) << "of its own windows";
+  }
+  static_cast<void>(tagged("a", 2, 1, {200, 0, 0, 0}, 2));
+  ASSERT_TRUE(first<StartPlanning>(tagged("b", 2, 1, {200, 0, 0, 0}, 2)));
+  const Actions closed = step(PlanReady{"model", 1, core_.running()->placement, 0});
+  EXPECT_EQ(core_.windows_decided(), 6U);
+  EXPECT_EQ(sent_to<wire::ReportAck>(closed, "a")->window_decided, 1U);
+}
+
+TEST_F(CoreWindows, of_which_a_worker_says_more_than_it_has_steps_are_refused) {
+  join_both();
+  EXPECT_TRUE(sent_to<wire::ReportAck>(tagged("a", 1, 3, {1, 1, 0, 0}), "a"));
+  EXPECT_TRUE(sent_to<wire::Refusal>(tagged("a", 2, 6, {1, 1, 1, 0}), "a"));
+  EXPECT_EQ(core_.counters().reports_implausible, 1U);
+  static_cast<void>(report("b", 1, {50, 50, 0, 0}));
+  static_cast<void>(report("b", 2, {150, 50, 0, 0}));
+  EXPECT_EQ(core_.counters().windows_closed, 1U) << "nobody goes by a liar's windows";
+}
+
+TEST_F(CoreWindows, that_are_very_many_at_once_are_not_closed_one_by_one) {
+  join_both();
+  for (const std::string worker : {"a", "b"}) {
+    auto far = report_of(1, {100, 0, 0, 0}, 1, std::uint64_t{1} << 40);
+    far.steps = std::uint64_t{1} << 41;
+    static_cast<void>(receive(worker, far));
+  }
+  EXPECT_LT(core_.counters().windows_closed, 2'000U);
+}
+
+TEST_F(CoreWindows, of_a_worker_that_takes_over_a_rank_begin_with_no_steps) {
+  static_cast<void>(start_plan());
+  static_cast<void>(step(PlanReady{"model", 1, core_.running()->placement, 0}));
+  now_ += milliseconds(60'001);
+  static_cast<void>(receive("c", hello_of(0)));
+  static_cast<void>(applied("c"));
+  static_cast<void>(report("b", 2, {400, 60, 10, 10}));
+  EXPECT_EQ(core_.counters().windows_closed, 1U);
+  static_cast<void>(report("c", 1, {40, 0, 0, 0}));
+  static_cast<void>(report("b", 3, {800, 60, 10, 10}));
+  static_cast<void>(report("c", 2, {139, 0, 0, 0}));
+  EXPECT_EQ(core_.counters().windows_closed, 1U) << "99 of 100 steps since its first report";
+  static_cast<void>(report("c", 3, {140, 0, 0, 0}));
+  EXPECT_EQ(core_.counters().windows_closed, 2U);
+}
+
+TEST_F(CoreWindows, that_are_triggered_wait_until_nothing_holds_and_all_have_reported) {
+  static_cast<void>(start_plan());
+  static_cast<void>(step(PlanReady{"model", 1, core_.running()->placement, 0}));
+  static_cast<void>(step(Control{Control::Command::kTrigger, "by hand"}));
+  static_cast<void>(step(Control{Control::Command::kFreeze, "a release"}));
+  for (std::uint64_t i = 2; i < 10; ++i) {
+    now_ += milliseconds(10);
+    static_cast<void>(report("a", i, {60, 40 + i, 10, 10}));
+    static_cast<void>(report("b", i, {40, 60 + i, 10, 10}));
+  }
+  EXPECT_EQ(core_.counters().windows_closed, 1U);
+  static_cast<void>(step(Control{Control::Command::kUnfreeze, ""}));
+  EXPECT_TRUE(first<StartPlanning>(tick(milliseconds(0))));
+  static_cast<void>(step(PlanReady{"model", 2, core_.running()->placement, 0}));
+  static_cast<void>(step(Control{Control::Command::kTrigger, "again"}));
+  now_ += milliseconds(10);
+  EXPECT_FALSE(first<StartPlanning>(report("a", 10, {61, 60, 10, 10}))) << "one worker's counts";
+  EXPECT_TRUE(first<StartPlanning>(report("b", 10, {41, 80, 10, 10})));
+}
+
+TEST_F(CoreWindows, that_are_triggered_keep_to_the_most_migrations) {
+  CoreOptions o = options();
+  o.migrations_max = 0;
+  restart_with(o);
+  static_cast<void>(step(Control{Control::Command::kTrigger, "by hand"}));
+  EXPECT_FALSE(first<StartPlanning>(start_plan()));
+  EXPECT_EQ(core_.decided()->reason, "0 of at most 0 migrations are made");
 }
 
 TEST_F(CoreWindows, of_several_stages_are_expected_apart) {
@@ -208,6 +291,25 @@ TEST_F(CoreWindows, start_from_known_loads_and_the_placement_made_for_them) {
   const Actions greeted = hello("a");
   ASSERT_TRUE(sent_to<wire::Snapshot>(greeted, "a"));
   EXPECT_EQ(sent_to<wire::Snapshot>(greeted, "a")->placement, better());
+  join_both();
+  static_cast<void>(report("a", 1, {100, 0, 100, 0}));
+  const Actions closed = report("b", 1, {100, 0, 100, 0});
+  EXPECT_TRUE(first<StartPlanning>(closed)) << "no warm-up: " << core_.decided().value_or(DecisionRecord{}).reason;
+}
+
+TEST_F(CoreWindows, take_nothing_from_known_loads_of_another_model) {
+  join_both();
+  CoreOptions o = options();
+  o.policy.warmup_windows = 1;
+  o.first_placement = better();
+  o.known_loads = {{"mixed", 100, Grid<std::uint64_t>(3, 8, 10)}};
+  restart_with(o);
+  join_both();
+  for (std::uint64_t i = 1; i < 4; ++i) {
+    static_cast<void>(report("a", i, {100 * i, 0, 0, 0}));
+    static_cast<void>(report("b", i, {100 * i, 0, 0, 0}));
+  }
+  EXPECT_EQ(core_.counters().windows_closed, 2U);
 }
 
 }  // namespace

@@ -109,5 +109,13 @@ TEST(SolverProcess, that_answers_nonsense_or_without_end_is_a_failure) {
   EXPECT_NE(error_of(solve_in_child(shell("yes"), job(), {})).find("no end"), std::string::npos);
 }
 
+TEST(SolverProcess, ends_when_it_is_stopped) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_EQ(error_of(solve_in_child(shell("sleep 60"), job(), {}, stop.get_token())), "the solver was stopped");
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(30));
+}
+
 }  // namespace
 }  // namespace evenkeel::rebalancer
