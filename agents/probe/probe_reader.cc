@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 #include <utility>
 
 #include "agents/wire/limits.h"
@@ -129,29 +130,39 @@ void ProbeReader::take_batch(std::uint64_t number, std::vector<wire::Paths>& pat
     return;
   }
   const auto* const cells = reinterpret_cast<const std::uint16_t*>(words.data());
-  const std::size_t row = std::size_t{geometry_.batch_tokens} * geometry_.top_k;
-  const std::uint16_t* const stages = cells + geometry_.layers * row;
+  const std::uint16_t* const stages = cells + geometry_.layers * batch_row();
+  // Stages alternate from step to step: a message for each change would fill the agent's queue.
+  std::array<std::vector<std::size_t>, kStages> tokens_of;
+  for (std::size_t token = 0; token < tokens; ++token) {
+    tokens_of[std::min<std::size_t>(stages[token], kStages - 1)].push_back(token);
+  }
   const std::size_t token_cells = std::size_t{geometry_.layers} * geometry_.top_k;
   const std::size_t tokens_max = std::max<std::size_t>(wire::kPathCellsMax / token_cells, 1);
-  for (std::size_t first = 0; first < tokens;) {
-    std::size_t end = first + 1;
-    while (end < tokens && end - first < tokens_max && stages[end] == stages[first]) ++end;
-    wire::Paths part{.incarnation = header_->incarnation,
-                     .sequence = 0,
-                     .stage = static_cast<wire::Stage>(std::min<std::size_t>(stages[first], kStages - 1)),
-                     .window = window,
-                     .top_k = geometry_.top_k,
-                     .one_in = header_->paths_one_in,
-                     .experts = Grid<ExpertIndex>(end - first, token_cells)};
-    for (std::size_t token = first; token < end; ++token) {
-      for (std::size_t layer = 0; layer < geometry_.layers; ++layer) {
-        std::copy_n(cells + layer * row + token * geometry_.top_k, geometry_.top_k,
-                    part.experts[token - first].begin() + static_cast<std::ptrdiff_t>(layer * geometry_.top_k));
-      }
+  for (std::size_t stage = 0; stage < kStages; ++stage) {
+    std::span<const std::size_t> left = tokens_of[stage];
+    while (!left.empty()) {
+      const auto some = left.first(std::min(left.size(), tokens_max));
+      paths.push_back({.incarnation = header_->incarnation,
+                       .sequence = 0,
+                       .stage = static_cast<wire::Stage>(stage),
+                       .window = window,
+                       .top_k = geometry_.top_k,
+                       .one_in = header_->paths_one_in,
+                       .experts = experts_of(cells, some)});
+      left = left.subspan(some.size());
     }
-    paths.push_back(std::move(part));
-    first = end;
   }
+}
+
+Grid<ExpertIndex> ProbeReader::experts_of(const std::uint16_t* cells, std::span<const std::size_t> tokens) const {
+  Grid<ExpertIndex> experts(tokens.size(), std::size_t{geometry_.layers} * geometry_.top_k);
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    for (std::size_t layer = 0; layer < geometry_.layers; ++layer) {
+      std::copy_n(cells + layer * batch_row() + tokens[i] * geometry_.top_k, geometry_.top_k,
+                  experts[i].begin() + static_cast<std::ptrdiff_t>(layer * geometry_.top_k));
+    }
+  }
+  return experts;
 }
 
 }  // namespace evenkeel::probe

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -72,7 +73,8 @@ class ProbeReader {
   /// None where the worker publishes quicker than it can be read: try again.
   [[nodiscard]] std::optional<Tally> read();
   [[nodiscard]] WorkerEpochs epochs() const;
-  /// The batches of sampled paths that are new, as messages without sequence; asks for what has been sampled since.
+  /// The batches of sampled paths that are new, as messages without sequence, those of one stage together; asks for
+  /// what has been sampled since.
   [[nodiscard]] std::vector<wire::Paths> take_paths();
   /// Batches that were overwritten before they were taken.
   [[nodiscard]] std::uint64_t batches_lost() const { return batches_lost_; }
@@ -84,6 +86,9 @@ class ProbeReader {
  private:
   ProbeReader(std::string name, Segment segment);
   void take_batch(std::uint64_t number, std::vector<wire::Paths>& paths);
+  /// The paths of some tokens of a batch, whose cells are [layers, batch_tokens, top_k]: [tokens, layers x top_k].
+  [[nodiscard]] Grid<ExpertIndex> experts_of(const std::uint16_t* cells, std::span<const std::size_t> tokens) const;
+  [[nodiscard]] std::size_t batch_row() const { return std::size_t{geometry_.batch_tokens} * geometry_.top_k; }
 
   std::string name_;
   Segment segment_;

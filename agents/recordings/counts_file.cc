@@ -17,7 +17,13 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kSchema = "evenkeel.recorded-counts/1";
+constexpr const char* kSchema = "evenkeel.recorded-counts/2";
+
+Json json_of(const FileMark& mark) { return {mark.bytes, mark.written_ns, mark.device, mark.inode}; }
+
+FileMark mark_of(const Json& json) {
+  return {.written_ns = json.at(1), .bytes = json.at(0), .device = json.at(2), .inode = json.at(3)};
+}
 
 Json json_of(const RecordedCounts& counts) {
   Json stages = Json::array();
@@ -28,9 +34,17 @@ Json json_of(const RecordedCounts& counts) {
                       {"counts", std::vector<std::uint64_t>(cells.begin(), cells.end())}});
   }
   Json files = Json::object();
-  for (const auto& [name, mark] : counts.files) files[name] = {mark.bytes, mark.written_ns};
-  return {{"schema", kSchema},         {"incarnation", counts.incarnation}, {"layer_ids", counts.layer_ids},
-          {"experts", counts.experts}, {"stages", std::move(stages)},       {"files", std::move(files)}};
+  for (const auto& [name, mark] : counts.files) files[name] = json_of(mark);
+  Json gone = Json::array();
+  for (const auto& [mark, name] : counts.gone) gone.push_back({name, json_of(mark)});
+  return {{"schema", kSchema},
+          {"incarnation", counts.incarnation},
+          {"reports_from", counts.reports_from},
+          {"layer_ids", counts.layer_ids},
+          {"experts", counts.experts},
+          {"stages", std::move(stages)},
+          {"files", std::move(files)},
+          {"gone", std::move(gone)}};
 }
 
 /// Throws what nlohmann throws where a field is missing or of another type.
@@ -38,10 +52,12 @@ std::optional<RecordedCounts> counts_of(const Json& json) {
   if (json.at("schema") != kSchema) return std::nullopt;
   RecordedCounts counts;
   counts.incarnation = json.at("incarnation");
+  counts.reports_from = json.at("reports_from");
   counts.layer_ids = json.at("layer_ids").get<std::vector<int>>();
   counts.experts = json.at("experts");
   const std::size_t layers = counts.layer_ids.size();
   if (counts.incarnation == 0 || layers > wire::kLayersMax || counts.experts > wire::kExpertsMax) return std::nullopt;
+  if (counts.reports_from > wire::kNumberMax - 2 * kReportsOfProcess) return std::nullopt;
   for (const Json& entry : json.at("stages")) {
     const auto stage = entry.at("stage").get<std::size_t>();
     const auto cells = entry.at("counts").get<std::vector<std::uint64_t>>();
@@ -50,7 +66,8 @@ std::optional<RecordedCounts> counts_of(const Json& json) {
     std::ranges::copy(cells, table.cells().begin());
     counts.counts[stage] = {static_cast<wire::Stage>(stage), entry.at("tokens"), std::move(table)};
   }
-  for (const auto& [name, mark] : json.at("files").items()) counts.files[name] = {mark.at(0), mark.at(1)};
+  for (const auto& [name, mark] : json.at("files").items()) counts.files[name] = mark_of(mark);
+  for (const Json& file : json.at("gone")) counts.gone.insert({mark_of(file.at(1)), file.at(0)});
   return counts;
 }
 
@@ -69,11 +86,25 @@ Status write_and_sync(const std::string& path, const std::string& text) {
   return is_synced ? Status() : failure(std::generic_category().message(error));
 }
 
+/// Without it, the file that was there before may be back after a power cut.
+Status sync_folder(const std::filesystem::path& folder) {
+  const int file = ::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool is_synced = file >= 0 && ::fsync(file) == 0;
+  const int error = errno;
+  if (file >= 0) ::close(file);
+  return is_synced ? Status() : failure(std::generic_category().message(error));
+}
+
 }  // namespace
 
 Result<RecordedCounts> read_counts(const std::filesystem::path& path) {
   std::error_code error;
-  if (!std::filesystem::exists(path, error)) {
+  const bool is_there = std::filesystem::exists(path, error);
+  if (error) {
+    return failure(
+        fmt::format("--recordings-state {}: {}; give a file that can be read", path.string(), error.message()));
+  }
+  if (!is_there) {
     const auto now = std::chrono::system_clock::now().time_since_epoch();
     RecordedCounts fresh;
     fresh.incarnation = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
@@ -86,10 +117,11 @@ Result<RecordedCounts> read_counts(const std::filesystem::path& path) {
   } catch (const Json::exception&) {
     // Said below.
   }
-  return invalid_input(fmt::format(
-      "--recordings-state {}: it is no state of an agent; give another file, or remove it together with the recordings "
-      "that were counted",
-      path.string()));
+  return invalid_input(
+      fmt::format("--recordings-state {}: it is no state of an agent of this version; give another file, or remove it "
+                  "together with the recordings "
+                  "that were counted",
+                  path.string()));
 }
 
 Status write_counts(const std::filesystem::path& path, const RecordedCounts& counts) {
@@ -98,7 +130,7 @@ Status write_counts(const std::filesystem::path& path, const RecordedCounts& cou
   if (written) {
     std::error_code error;
     std::filesystem::rename(made, path, error);
-    if (error) written = failure(error.message());
+    written = error ? failure(error.message()) : sync_folder(path.parent_path());
   }
   if (written) return {};
   return failure(fmt::format("--recordings-state {}: {}; give a file that can be written", path.string(),

@@ -1,6 +1,7 @@
 #include "agents/recordings/recorded_counts.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <numeric>
@@ -85,6 +86,16 @@ class CountingSink : public RecordingSink {
 };
 
 }  // namespace
+
+std::optional<FileMark> mark_of(const std::filesystem::path& path) {
+  struct stat file {};
+  if (::stat(path.c_str(), &file) != 0 || !S_ISREG(file.st_mode)) return std::nullopt;
+  constexpr std::int64_t kNsPerSecond = 1'000'000'000;
+  return FileMark{.written_ns = file.st_mtim.tv_sec * kNsPerSecond + file.st_mtim.tv_nsec,
+                  .bytes = static_cast<std::uint64_t>(file.st_size),
+                  .device = file.st_dev,
+                  .inode = file.st_ino};
+}
 
 std::vector<wire::StageCounts> RecordedCounts::stages() const {
   std::vector<wire::StageCounts> present;

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <array>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,17 +18,38 @@
 
 namespace evenkeel::agent {
 
-/// By which a file is known again.
+/// By which a file is known again, under another name too.
 struct FileMark {
-  std::uint64_t bytes = 0;
+  /// Since 1970.
   std::int64_t written_ns = 0;
-  bool operator==(const FileMark&) const = default;
+  std::uint64_t bytes = 0;
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  auto operator<=>(const FileMark&) const = default;
+  /// For a file of the same name: its disk may have another number after it was unmounted.
+  [[nodiscard]] bool has_content_of(const FileMark& other) const {
+    return written_ns == other.written_ns && bytes == other.bytes;
+  }
+};
+/// None where it cannot be looked at now, or is no file.
+[[nodiscard]] std::optional<FileMark> mark_of(const std::filesystem::path& path);
+
+/// Reports that no process sends in its life: one each 10 ms is 2^36 after 21 years.
+inline constexpr std::uint64_t kReportsOfProcess = std::uint64_t{1} << 36;
+
+/// A counted file that is no longer in the folder.
+struct GoneFile {
+  FileMark mark;
+  std::string name;
+  auto operator<=>(const GoneFile&) const = default;
 };
 
 /// What recordings add up to, and which they were: the two are written together, so that no file is counted twice.
 struct RecordedCounts {
   /// Milliseconds since 1970 when the first of them was counted.
   std::uint64_t incarnation = 0;
+  /// The process that wrote this numbers its reports from here on.
+  std::uint64_t reports_from = 0;
   /// Empty before the first.
   std::vector<int> layer_ids;
   std::size_t experts = 0;
@@ -34,6 +57,8 @@ struct RecordedCounts {
   std::array<std::optional<wire::StageCounts>, wire::kStagesMax> counts;
   /// By name, those that are still in the folder.
   std::map<std::string, FileMark> files;
+  /// Those that come back are not counted again. The one written first comes first.
+  std::set<GoneFile> gone;
 
   [[nodiscard]] bool has_model() const { return !layer_ids.empty(); }
   [[nodiscard]] std::vector<wire::StageCounts> stages() const;
@@ -44,6 +69,9 @@ struct RecordingOptions {
   ReadOptions read;
   /// Experts a token chooses: loads count choices, not tokens.
   std::uint64_t top_k = 1;
+  /// Counted files that are remembered once they are gone, those written last: 45 days of one a minute, and 5 MB of
+  /// the state.
+  std::size_t gone_files_max = 65'536;
 };
 
 /// What one recording counts. Fails with kInvalidInput, naming the file.
@@ -54,7 +82,8 @@ struct RecordingOptions {
 /// as it was, where they differ or would count beyond the limit of the wire.
 [[nodiscard]] Status add(RecordedCounts& sum, const RecordedCounts& more, const std::filesystem::path& path);
 
-/// Reads what write_counts() has written; fresh counts where there is no such file. Fails with kInvalidInput.
+/// Reads what write_counts() has written; fresh counts where there is no such file. Fails with kInvalidInput, and with
+/// kFailure where it cannot be told whether there is one.
 [[nodiscard]] Result<RecordedCounts> read_counts(const std::filesystem::path& path);
 /// Puts the file in its place as a whole, on the disk. Fails with kFailure.
 [[nodiscard]] Status write_counts(const std::filesystem::path& path, const RecordedCounts& counts);

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
+#include <set>
 #include <system_error>
 #include <utility>
 
@@ -20,34 +22,81 @@ Result<RecordingsFolder> RecordingsFolder::open(std::filesystem::path folder, st
     return invalid_input(
         fmt::format("--recordings {}: it is no folder; give the one that the engine writes into", folder.string()));
   }
-  EVENKEEL_TRY(counts, read_counts(state));
-  return RecordingsFolder(std::move(folder), std::move(state), std::move(options), std::move(observer),
-                          std::move(counts));
+  RecordingsFolder opened(std::move(folder), std::move(state), std::move(options), std::move(observer));
+  EVENKEEL_TRY_STATUS(opened.take_state());
+  return opened;
 }
 
 RecordingsFolder::RecordingsFolder(std::filesystem::path folder, std::filesystem::path state, RecordingOptions options,
-                                   Observer observer, RecordedCounts counts)
+                                   Observer observer)
     : folder_(std::move(folder)),
       state_(std::move(state)),
       options_(std::move(options)),
-      observer_(std::move(observer)),
-      counts_(std::move(counts)) {}
+      observer_(std::move(observer)) {}
+
+Status RecordingsFolder::take_state() {
+  EVENKEEL_TRY(counts, read_counts(state_));
+  const bool is_fresh = counts.files.empty() && counts.gone.empty();
+  if (is_fresh) {
+    counts_ = std::move(counts);
+    return {};
+  }
+  // Before any of them is sent: the clock may have been set back since the last process took its own.
+  counts.reports_from += kReportsOfProcess;
+  return write(std::move(counts));
+}
+
+Status RecordingsFolder::write(RecordedCounts counts) {
+  EVENKEEL_TRY_STATUS(write_counts(state_, counts));
+  state_mark_ = mark_of(state_);
+  counts_ = std::move(counts);
+  return {};
+}
+
+bool RecordingsFolder::is_state_ours() const {
+  const auto mark = mark_of(state_);
+  return mark && state_mark_ ? mark->has_content_of(*state_mark_) : mark == state_mark_;
+}
 
 Status RecordingsFolder::look() {
   auto there = files();
-  const std::error_code before = std::exchange(unreadable_, there ? std::error_code{} : there.error());
+  // After the files: those of a disk that is mounted in between are seen with its state.
+  if (!state_mark_) EVENKEEL_TRY_STATUS(take_state());
+  std::string reason;
   if (!there) {
-    if (unreadable_ == before) return {};
-    observer_({"recordings_unreadable", {{"folder", folder_.string()}, {"reason", unreadable_.message()}}});
+    reason = there.error().message();
+  } else if (!is_state_ours()) {
+    reason = fmt::format("--recordings-state {}: it is gone, or not the file that this agent wrote; put that one back",
+                         state_.string());
+  }
+  const bool is_new = std::exchange(unreadable_, reason) != reason;
+  if (!reason.empty()) {
+    if (is_new) observer_({"recordings_unreadable", {{"folder", folder_.string()}, {"reason", reason}}});
     return {};
   }
-  std::erase_if(counts_.files, [&](const auto& entry) { return !there->contains(entry.first); });
-  std::erase_if(refused_files_, [&](const auto& entry) { return !there->contains(entry.first); });
+  notice_gone(*there);
   for (const auto& [name, mark] : *there) {
     if (mark && is_finished(name, *mark)) EVENKEEL_TRY_STATUS(take(name, *mark));
   }
   seen_ = std::move(*there);
   return {};
+}
+
+void RecordingsFolder::notice_gone(const Files& there) {
+  std::set<FileMark> marks;
+  for (const auto& [name, mark] : there) {
+    if (mark) marks.insert(*mark);
+  }
+  std::erase_if(counts_.files, [&](const auto& counted) {
+    const auto& [name, mark] = counted;
+    const auto now = there.find(name);
+    const bool has_gone = now == there.end();
+    // Another file has its name now, and it has another name.
+    const bool has_moved = !has_gone && now->second && !now->second->has_content_of(mark) && marks.contains(mark);
+    if (has_gone || has_moved) counts_.gone.insert({mark, name});
+    return has_gone || has_moved;
+  });
+  std::erase_if(refused_files_, [&](const auto& refused) { return !there.contains(refused.first); });
 }
 
 tl::expected<RecordingsFolder::Files, std::error_code> RecordingsFolder::files() const {
@@ -60,10 +109,7 @@ tl::expected<RecordingsFolder::Files, std::error_code> RecordingsFolder::files()
     if (name.starts_with(".")) continue;
     std::error_code unknown;
     if (!entry->is_regular_file(unknown) && !unknown) continue;
-    const auto written = unknown ? std::filesystem::file_time_type{} : entry->last_write_time(unknown);
-    const std::uint64_t bytes = unknown ? 0 : entry->file_size(unknown);
-    const auto written_ns = std::chrono::duration_cast<std::chrono::nanoseconds>(written.time_since_epoch()).count();
-    found[name] = unknown ? std::nullopt : std::optional(FileMark{bytes, written_ns});
+    found[name] = mark_of(entry->path());
   }
   if (error) return tl::unexpected(error);
   return found;
@@ -71,15 +117,30 @@ tl::expected<RecordingsFolder::Files, std::error_code> RecordingsFolder::files()
 
 bool RecordingsFolder::is_finished(const std::string& name, const FileMark& mark) const {
   const auto before = seen_.find(name);
-  const auto now = std::filesystem::file_time_type::clock::now().time_since_epoch();
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
   return before != seen_.end() && before->second == mark && now - std::chrono::nanoseconds(mark.written_ns) >= kQuiet;
+}
+
+bool RecordingsFolder::has_come_back(const std::string& name, const FileMark& mark) {
+  for (auto file = counts_.gone.lower_bound({{.written_ns = mark.written_ns, .bytes = mark.bytes}, {}});
+       file != counts_.gone.end() && file->mark.has_content_of(mark); ++file) {
+    if (file->name != name && file->mark != mark) continue;
+    counts_.gone.erase(file);
+    return true;
+  }
+  return std::ranges::any_of(counts_.files, [&](const auto& counted) { return counted.second == mark; });
 }
 
 Status RecordingsFolder::take(const std::string& name, const FileMark& mark) {
   const auto counted = counts_.files.find(name);
-  if (counted != counts_.files.end() && counted->second == mark) return {};
+  if (counted != counts_.files.end() && counted->second.has_content_of(mark)) return {};
   if (const auto refused = refused_files_.find(name); refused != refused_files_.end() && refused->second == mark)
     return {};
+  if (has_come_back(name, mark)) {
+    if (counted != counts_.files.end()) counts_.gone.insert({counted->second, name});
+    counts_.files[name] = mark;
+    return {};
+  }
   const std::filesystem::path path = folder_ / name;
   Status taken;
   RecordedCounts sum = counts_;
@@ -99,9 +160,11 @@ Status RecordingsFolder::take(const std::string& name, const FileMark& mark) {
     observer_({"recording_refused", {{"reason", taken.error().message}}});
     return {};
   }
+  // The disk may have been unmounted while the file was read: the next look tells.
+  if (!is_state_ours()) return {};
   sum.files[name] = mark;
-  EVENKEEL_TRY_STATUS(write_counts(state_, sum));
-  counts_ = std::move(sum);
+  while (sum.gone.size() > options_.gone_files_max) sum.gone.erase(sum.gone.begin());
+  EVENKEEL_TRY_STATUS(write(std::move(sum)));
   ++counted_;
   observer_({"recording_counted", {{"file", path.string()}, {"bytes", mark.bytes}}});
   return {};

@@ -12,12 +12,6 @@ namespace {
 constexpr std::chrono::milliseconds kLookInterval{1'000};
 constexpr int kMessagesPerStepMax = 64;
 
-/// A number of reports above every one that an earlier process has used: none sends a thousand a second.
-std::uint64_t reports_before() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
-}
-
 }  // namespace
 
 Result<RecordingsShell> RecordingsShell::open(shell::SocketContext& context, RecordingsOptions options,
@@ -59,7 +53,7 @@ void RecordingsShell::join(TimePoint now) {
                        .rank = 0,
                        .world = 0,
                        .incarnation = counts.incarnation,
-                       .reports = reports_before(),
+                       .reports = counts.reports_from,
                        .report_interval = options_.report_interval,
                        .contact_timeout = options_.contact_timeout};
   state_.emplace(std::move(options), now);

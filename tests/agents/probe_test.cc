@@ -4,6 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -170,9 +172,14 @@ TEST(Probe, closes_windows_with_exactly_what_was_counted_in_them) {
 }
 
 TEST(Probe, can_be_read_at_any_moment) {
+  constexpr int kStepsLeast = 20'000;
+  constexpr int kReadsLeast = 10;
+  // The worker goes on until the reader has had its turns: no machine is busy for so long.
+  constexpr std::chrono::seconds kPatience{60};
   const auto worker = open(4, 64, 1);
   ProbeReader reader = attach();
   std::atomic<bool> is_over = false;
+  std::atomic<int> reads_midway = 0;
   std::thread reading([&] {
     std::uint64_t last = 0;
     while (!is_over) {
@@ -180,6 +187,7 @@ TEST(Probe, can_be_read_at_any_moment) {
       if (!tally) continue;
       const std::uint64_t steps = tally->steps;
       EXPECT_GE(steps, last);
+      if (steps > last) ++reads_midway;
       last = steps;
       for (const wire::StageCounts& stage : tally->stages) {
         // Each step puts one token on every expert of every layer: a mixture of two steps would show.
@@ -189,39 +197,16 @@ TEST(Probe, can_be_read_at_any_moment) {
   });
   std::vector<std::int32_t> ids(64);
   std::iota(ids.begin(), ids.end(), 0);
-  for (int step = 0; step < 20'000; ++step) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  const auto waits_for_reader = [&] { return reads_midway < kReadsLeast && std::chrono::steady_clock::now() < until; };
+  for (int step = 0; step < kStepsLeast || waits_for_reader(); ++step) {
+    if (step >= kStepsLeast) std::this_thread::sleep_for(std::chrono::milliseconds(1));
     for (std::uint32_t layer = 0; layer < 4; ++layer) ek_probe_record_ids_i32(worker.get(), layer, ids.data(), 64);
     ek_probe_end_step(worker.get(), EK_STAGE_DECODE);
   }
+  EXPECT_GE(reads_midway, kReadsLeast) << "before the last step";
   is_over = true;
   reading.join();
-}
-
-TEST(Probe, outlives_a_worker_that_is_killed_in_the_middle_of_a_step) {
-  const std::string name = unique_name("killed");
-  const pid_t child = fork();
-  if (child == 0) {
-    const ek_probe_options o = options();
-    ek_probe* worker = ek_probe_open(name.c_str(), 1, 4, 1, &o);
-    const std::int32_t id = 3;
-    for (int i = 0; i < 2; ++i) {
-      ek_probe_record_ids_i32(worker, 0, &id, 1);
-      if (i == 0) ek_probe_end_step(worker, EK_STAGE_MIXED);
-    }
-    kill(getpid(), SIGKILL);
-  }
-  int status = 0;
-  ASSERT_EQ(waitpid(child, &status, 0), child);
-  {
-    auto reader = ProbeReader::attach(name);
-    ASSERT_TRUE(reader) << reader.error().message;
-    EXPECT_FALSE(reader->is_alive());
-    EXPECT_EQ(counts(reader->read()->stages[0]), (std::vector<std::uint64_t>{0, 0, 0, 1}));
-  }
-  const ek_probe_options o = options();
-  const Handle next(ek_probe_open(name.c_str(), 1, 4, 1, &o), &ek_probe_close);
-  ASSERT_TRUE(next) << ek_probe_error();
-  EXPECT_EQ(ProbeReader::attach(name)->read()->steps, 0U) << "a new incarnation counts from zero";
 }
 
 /// In a process that then ends as it would by kill -9.
@@ -235,6 +220,45 @@ void in_a_killed_process(Work work) {
   int status = 0;
   ASSERT_EQ(waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status)) << status;
+}
+
+TEST(Probe, outlives_a_worker_that_is_killed_in_the_middle_of_a_publication) {
+  const std::string name = unique_name("killed");
+  in_a_killed_process([&] {
+    const ek_probe_options o = options();
+    ek_probe* const worker = ek_probe_open(name.c_str(), 1, 4, 1, &o);
+    const std::int32_t id = 3;
+    // Both banks have held one, and a third step is not over.
+    for (int step = 0; step < 3; ++step) {
+      ek_probe_record_ids_i32(worker, 0, &id, 1);
+      if (step < 2) ek_probe_end_step(worker, EK_STAGE_MIXED);
+    }
+    auto reader = ProbeReader::attach(name);
+    if (!reader) return;
+    Header& header = reader->header();
+    const Layout layout(header.geometry);
+    Banks banks(header.counts, reinterpret_cast<std::uint64_t*>(&header) + layout.counts, layout.count_words);
+    std::uint64_t* const bank = banks.begin();
+    for (std::size_t word = 0; word < layout.count_words; ++word) store_word(bank + word, 77);
+  });
+  {
+    auto reader = ProbeReader::attach(name);
+    ASSERT_TRUE(reader) << reader.error().message;
+    EXPECT_FALSE(reader->is_alive());
+    const BankClock& clock = reader->header().counts;
+    ASSERT_EQ(clock.writing, clock.published + 1) << "it died while it wrote";
+    const auto tally = reader->read();
+    ASSERT_TRUE(tally);
+    EXPECT_EQ(tally->steps, 2U);
+    EXPECT_EQ(tally->window, 0U);
+    ASSERT_EQ(tally->stages.size(), 1U);
+    EXPECT_EQ(tally->stages[0].tokens, 2U);
+    EXPECT_EQ(counts(tally->stages[0]), (std::vector<std::uint64_t>{0, 0, 0, 2}));
+  }
+  const ek_probe_options o = options();
+  const Handle next(ek_probe_open(name.c_str(), 1, 4, 1, &o), &ek_probe_close);
+  ASSERT_TRUE(next) << ek_probe_error();
+  EXPECT_EQ(ProbeReader::attach(name)->read()->steps, 0U) << "a new incarnation counts from zero";
 }
 
 TEST(Probe, has_a_higher_incarnation_than_the_worker_it_replaces_also_when_the_clock_is_set_back) {
@@ -313,6 +337,36 @@ TEST(ProbePaths, are_every_nth_token_with_its_stage_through_all_layers) {
   }
   EXPECT_EQ(chosen, (std::vector<ExpertIndex>{0, 4, 0, 4, 0})) << "tokens 0, 4, 8, 12 and 16 of 18";
   EXPECT_EQ(prefill, 3U);
+}
+
+TEST(ProbePaths, of_stages_that_alternate_are_few_messages_in_the_order_of_each_stage) {
+  constexpr std::uint32_t kExperts = 512;
+  const auto worker = open(1, kExperts, 1, 1);
+  ProbeReader reader = attach();
+  for (std::int32_t step = 0; step < 500; ++step) {
+    ek_probe_record_ids_i32(worker.get(), 0, &step, 1);
+    ek_probe_end_step(worker.get(), step % 2 == 0 ? EK_STAGE_PREFILL : EK_STAGE_DECODE);
+  }
+  ek_probe_end_window(worker.get());
+  const auto messages = reader.take_paths();
+  ASSERT_EQ(messages.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(messages[i].stage, i == 0 ? wire::Stage::kPrefill : wire::Stage::kDecode);
+    ASSERT_EQ(messages[i].experts.rows(), 250U);
+    for (std::size_t row = 0; row < 250; ++row) EXPECT_EQ(messages[i].experts(row, 0), 2 * row + i);
+  }
+}
+
+TEST(ProbePaths, of_more_tokens_than_a_message_holds_are_cut) {
+  // 64 layers of 16 choices: a batch has 512 tokens, a message 256.
+  const auto worker = open(64, 16, 16, 1);
+  ProbeReader reader = attach();
+  const std::vector<std::int32_t> ids(512 * 16, 1);
+  for (std::uint32_t layer = 0; layer < 64; ++layer) ek_probe_record_ids_i32(worker.get(), layer, ids.data(), 512);
+  ek_probe_end_step(worker.get(), EK_STAGE_DECODE);
+  const auto messages = reader.take_paths();
+  ASSERT_EQ(messages.size(), 2U);
+  for (const wire::Paths& paths : messages) EXPECT_EQ(paths.experts.rows(), 256U);
 }
 
 TEST(ProbePaths, of_a_reader_that_does_not_keep_up_are_lost_and_counted) {

@@ -139,9 +139,9 @@ SEEDS |= {
     "zap-request": [zap(bytes(range(1, 33)))],
     "control-request": [b'{"command": "status"}', b'{"command": "freeze", "reason": "a release"}'],
     "message": [bytes.fromhex(line.split()[1]) for line in GOLDEN.read_text().splitlines()],
-    "recorded-counts": [json.dumps({"schema": "evenkeel.recorded-counts/1", "incarnation": 7, "layer_ids": [0, 1], "experts": 2,
+    "recorded-counts": [json.dumps({"schema": "evenkeel.recorded-counts/2", "incarnation": 7, "reports_from": 9, "layer_ids": [0, 1], "experts": 2,
                                     "stages": [{"stage": 2, "tokens": 3, "counts": [1, 2, 3, 0]}],
-                                    "files": {"a.json": [10, 20]}}).encode()],
+                                    "files": {"a.json": [10, 20, 30, 40]}, "gone": [["b.json", [1, 2, 3, 4]]]}).encode()],
 }
 
 

@@ -58,6 +58,7 @@ class RecordingsTest(unittest.TestCase):
         agent.wait()
         rebalancer.kill()
         rebalancer.wait()
+        (self.recordings / "first.json").rename(self.recordings / "renamed.json")
         tokens += self.sglang_counts("second.json", 7)
         rebalancer = self.group.rebalancer()
         agent = self.agent()
@@ -102,6 +103,8 @@ class RecordingsTest(unittest.TestCase):
         self.group.rebalancer()
         self.agent(log_json=self.group.folder / "observer.jsonl")
         self.sglang_counts("first.json", 1)
+        accepted = 'evenkeel_reports_total{result="accepted"}'
+        self.group.wait_until("an observer's report", lambda: self.group.metrics().get(accepted, 0) > 0)
         for rank in (0, 1):
             self.group.agent(rank)
         self.group.wait_for_common_epoch(1)
