@@ -72,7 +72,7 @@ wire::Losses AgentShell::losses(const probe::Tally& tally) const {
   losses[wire::Loss::kPathBatchesLost] = probe_.batches_lost();
   losses[wire::Loss::kMessagesDropped] = traffic_.messages_malformed + traffic_.messages_misaddressed;
   losses[wire::Loss::kBroadcastGaps] = traffic_.broadcast_gaps;
-  losses[wire::Loss::kSendsDropped] = traffic_.sends_dropped;
+  losses[wire::Loss::kSendsDropped] = state_.counters().sends_dropped;
   return losses;
 }
 
@@ -140,7 +140,7 @@ void AgentShell::load(const Load& load) {
 
 void AgentShell::send(const wire::Message& message) {
   const wire::Frames frames = wire::seal({worker_, model_, ++sent_, message});
-  if (dealer_.send(frames) != shell::Socket::Sent::kQueued) ++traffic_.sends_dropped;
+  if (dealer_.send(frames) != shell::Socket::Sent::kQueued) state_.on_dropped();
 }
 
 }  // namespace evenkeel::agent

@@ -26,7 +26,6 @@ struct TrafficCounters {
   std::uint64_t messages_malformed = 0;
   /// For another model or not from a rebalancer.
   std::uint64_t messages_misaddressed = 0;
-  std::uint64_t sends_dropped = 0;
   std::uint64_t broadcast_gaps = 0;
 };
 

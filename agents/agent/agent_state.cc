@@ -6,6 +6,16 @@
 #include <utility>
 
 namespace evenkeel::agent {
+namespace {
+
+/// Of reports that are not answered one may be lost, and the next be late.
+constexpr int kReportsOfSilence = 3;
+constexpr const char* kFencedRemedy =
+    "a newer life of this worker is known: where another host has a worker of this name, give one of them another "
+    "(--name, or worker of ek_probe_options); where this host's clock was set back since its last life, set it right "
+    "and start the worker again";
+
+}  // namespace
 
 AgentState::AgentState(AgentOptions options, TimePoint now)
     : options_(std::move(options)),
@@ -23,6 +33,10 @@ Actions AgentState::on_message(const wire::Message& message, TimePoint now) {
   return take_actions();
 }
 
+void AgentState::on_dropped() {
+  if (contact_) ++drops_unanswered_;
+}
+
 Actions AgentState::on_gap(TimePoint now) {
   ask(now);
   return take_actions();
@@ -37,7 +51,8 @@ Actions AgentState::cannot_load(const wire::Stamp& stamp, std::string detail) {
 Actions AgentState::tick(TimePoint now, const WorkerView& worker) {
   if (fenced_) return {};
   look_at(worker);
-  if (!asking_ && now - last_contact_ > options_.contact_timeout) {
+  if (!asking_ &&
+      now - last_contact_ > std::max(options_.contact_timeout, kReportsOfSilence * options_.report_interval)) {
     ++counters_.contacts_lost;
     actions_.push_back(wire::Note{"contact_lost", {}});
     ask(now);
@@ -116,7 +131,7 @@ void AgentState::handle(const wire::Snapshot& snapshot, TimePoint now) {
     return refuse(wire::RefusalReason::kConflict, "snapshot", snapshot.stamp,
                   fmt::format("epoch {} came with two maps", epoch));
   }
-  if (std::exchange(asking_, false)) contact_.reset();
+  if (std::exchange(asking_, false)) forget_contact();
   hear(now);
   hello_wait_ = options_.hello_interval;
   last_contact_ = now;
@@ -229,7 +244,7 @@ void AgentState::handle(const wire::Refusal& refusal, TimePoint now) {
   if (last_in_ && is_for_good) is_last_answered_ = true;
   if (refusal.reason == wire::RefusalReason::kStaleIncarnation) {
     fenced_ = true;
-    actions_.push_back(wire::Note{"worker_fenced", {}});
+    actions_.push_back(wire::Note{"worker_fenced", {{"remedy", kFencedRemedy}}});
   }
 }
 
@@ -268,7 +283,7 @@ void AgentState::refuse(wire::RefusalReason reason, std::string_view about, cons
 void AgentState::ask(TimePoint now) {
   if (asking_) return;
   asking_ = true;
-  contact_.reset();
+  forget_contact();
   hello_wait_ = options_.hello_interval;
   next_hello_ = now;
 }
@@ -276,6 +291,12 @@ void AgentState::ask(TimePoint now) {
 void AgentState::hear(TimePoint now) {
   if (!contact_) contact_ = Contact{now, now};
   contact_->last = now;
+  counters_.sends_dropped += std::exchange(drops_unanswered_, 0);
+}
+
+void AgentState::forget_contact() {
+  contact_.reset();
+  drops_unanswered_ = 0;
 }
 
 /// Makes this the committed placement, and has the worker load it where it has not.

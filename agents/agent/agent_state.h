@@ -34,7 +34,8 @@ struct AgentOptions {
   /// First wait before a HELLO is repeated; doubles up to the largest.
   std::chrono::milliseconds hello_interval{200};
   std::chrono::milliseconds hello_interval_max{2000};
-  /// Silence after which the rebalancer counts as gone. A few report intervals.
+  /// Silence after which the rebalancer counts as gone; where it is shorter than three report intervals, those, because
+  /// reports alone are answered.
   std::chrono::milliseconds contact_timeout{3000};
 };
 
@@ -93,6 +94,8 @@ struct AgentCounters {
   std::uint64_t refusals_received = 0;
   std::uint64_t messages_unexpected = 0;
   std::uint64_t contacts_lost = 0;
+  /// Messages that found no room while the rebalancer answered.
+  std::uint64_t sends_dropped = 0;
 };
 
 /// Every rule an agent follows: which commands it obeys, when it asks and when it reports. Pure: bytes, time and what
@@ -107,6 +110,9 @@ class AgentState {
   [[nodiscard]] Actions on_message(const wire::Message& message, TimePoint now);
   /// The worker has no room for what Load named.
   [[nodiscard]] Actions cannot_load(const wire::Stamp& stamp, std::string detail);
+  /// A message that it had sent found no room in the queue. Counted only when the rebalancer answers again and has not
+  /// been away meanwhile: to one that is away nothing can be sent.
+  void on_dropped();
   /// Broadcasts were lost: ask what was missed.
   [[nodiscard]] Actions on_gap(TimePoint now);
   /// To be called often: looks at what the worker has done and says HELLO when it is due.
@@ -138,7 +144,7 @@ class AgentState {
     TimePoint last;
   };
   [[nodiscard]] const std::optional<Contact>& contact() const { return contact_; }
-  /// A newer incarnation of this worker has taken over; this one stays silent.
+  /// The rebalancer knows a newer incarnation of this worker; this one stays silent.
   [[nodiscard]] bool fenced() const { return fenced_; }
   [[nodiscard]] const AgentCounters& counters() const { return counters_; }
 
@@ -163,6 +169,7 @@ class AgentState {
   void refuse(wire::RefusalReason reason, std::string_view about, const wire::Stamp& stamp, std::string detail);
   void ask(TimePoint now);
   void hear(TimePoint now);
+  void forget_contact();
   void look_at(const WorkerView& worker);
   void commit(Held held);
   [[nodiscard]] std::optional<std::uint64_t> epoch_known() const;
@@ -188,6 +195,8 @@ class AgentState {
   TimePoint next_report_;
   TimePoint last_contact_;
   std::optional<Contact> contact_;
+  /// Since the last answer.
+  std::uint64_t drops_unanswered_ = 0;
   std::uint64_t reports_;
   /// Windows in the last report.
   std::uint64_t reported_window_ = 0;

@@ -84,7 +84,7 @@ class Program {
       const TimePoint now = std::chrono::steady_clock::now();
       if (!found || now - *found >= kFindInterval) {
         sessions_.find(names);
-        sessions_.end_of_dead_workers();
+        sessions_.end_what_is_over();
         found = now;
       }
       sessions_.do_work(kAttachedLook);
@@ -160,10 +160,12 @@ class Program {
 
   /// Exit code of the program once it is time to end, else none.
   std::optional<int> outcome() {
+    if (recordings_ && recordings_->is_fenced()) return 1;
     const auto elapsed = std::chrono::steady_clock::now() - started_;
     for (AgentShell& shell : sessions_.all()) {
       const auto& running = shell.state().running();
-      if (shell.state().fenced()) return 1;
+      // One of many that it stands beside: Sessions ends that alone.
+      if (settings_.attach.empty() && shell.state().fenced()) return 1;
       if (settings_.exit_at_epoch && running && running->epoch >= *settings_.exit_at_epoch) return 0;
     }
     if (settings_.exit_after_ms && elapsed >= milliseconds(*settings_.exit_after_ms)) {

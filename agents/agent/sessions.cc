@@ -15,7 +15,7 @@ wire::Note end_note(AgentShell& shell) {
           {{"hellos_sent", counters.hellos_sent},
            {"reports_sent", counters.reports_sent},
            {"epochs_applied", counters.epochs_applied},
-           {"sends_dropped", traffic.sends_dropped},
+           {"sends_dropped", counters.sends_dropped},
            {"broadcast_gaps", traffic.broadcast_gaps},
            {"messages_malformed", traffic.messages_malformed},
            {"messages_refused", counters.messages_refused},
@@ -71,9 +71,14 @@ void Sessions::find(const std::vector<std::string>& names) {
   for (const std::string& name : names.empty() ? probe::Segment::list(probe::Segment::Kind::kProbe) : names) {
     if (has(name)) continue;
     const auto segment = probe::Segment::number(probe::Segment::Kind::kProbe, name);
+    if (!segment) {
+      // Of the machine's, one that went since they were listed.
+      if (!names.empty() && awaited_.insert(name).second) observer_(name, {"probe_awaited", {}});
+      continue;
+    }
     const auto is_new = has_new_worker(name);
     const Status added = !is_new ? Status(tl::unexpected(is_new.error())) : *is_new ? add(name) : Status{};
-    if (added || !segment) continue;
+    if (added) continue;
     const auto before = refused_.find(name);
     const bool is_same = before != refused_.end() && before->second.segment == *segment;
     const int looks = is_same ? before->second.looks + 1 : 1;
@@ -86,7 +91,7 @@ void Sessions::find(const std::vector<std::string>& names) {
 
 Result<bool> Sessions::has_new_worker(const std::string& name) {
   EVENKEEL_TRY(probe, probe::ProbeReader::attach(name));
-  return probe.is_alive() && done_[name] != probe.incarnation();
+  return done_[name] != probe.incarnation();
 }
 
 void Sessions::do_work(std::chrono::milliseconds timeout) {
@@ -96,23 +101,29 @@ void Sessions::do_work(std::chrono::milliseconds timeout) {
   for (AgentShell& shell : shells_) shell.do_work();
 }
 
-void Sessions::end_of_dead_workers() {
+bool Sessions::is_over(AgentShell& shell, TimePoint now) {
+  probe::ProbeReader& probe = shell.probe();
+  const bool is_alive = probe.is_alive();
+  if (!is_alive) {
+    const auto [since, is_new] = dead_since_.try_emplace(probe.name(), now);
+    if (is_new) observer_(probe.worker(), {"worker_lost", {{"incarnation", probe.incarnation()}}});
+    if (shell.is_all_told()) return true;
+    if (is_answered_in_vain(shell.state(), since->second) && has_successor(probe)) {
+      observer_(probe.worker(), {"worker_given_up", {{"incarnation", probe.incarnation()}}});
+      return true;
+    }
+  }
+  return shell.state().fenced();
+}
+
+void Sessions::end_what_is_over() {
   const TimePoint now = std::chrono::steady_clock::now();
   shells_.remove_if([&](AgentShell& shell) {
-    const std::string& name = shell.probe().name();
-    if (shell.probe().is_alive()) return false;
-    const auto [since, is_new] = dead_since_.try_emplace(name, now);
-    if (is_new) observer_(shell.probe().worker(), {"worker_lost", {{"incarnation", shell.probe().incarnation()}}});
-    const bool is_all_told = shell.is_all_told();
-    const bool may_wait = !is_answered_in_vain(shell.state(), since->second) || !has_successor(shell.probe());
-    if (!is_all_told && !shell.state().fenced() && may_wait) return false;
-    if (!is_all_told) {
-      observer_(shell.probe().worker(), {"worker_given_up", {{"incarnation", shell.probe().incarnation()}}});
-    }
+    if (!is_over(shell, now)) return false;
     observer_(shell.probe().worker(), end_note(shell));
-    if (is_all_told) shell.probe().remove_if_dead();
-    done_[name] = shell.probe().incarnation();
-    dead_since_.erase(since);
+    if (shell.is_all_told()) shell.probe().remove_if_dead();
+    done_[shell.probe().name()] = shell.probe().incarnation();
+    dead_since_.erase(shell.probe().name());
     return true;
   });
 }

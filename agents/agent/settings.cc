@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "agents/probe/segment.h"
+#include "agents/shell/endpoint.h"
 #include "agents/wire/name.h"
 #include "pipeline/config/model_file.h"
 #include "pipeline/config/settings_file.h"
@@ -38,6 +39,15 @@ Status complete_recordings(Settings& s) {
   return {};
 }
 
+Status validate_attach(const std::vector<std::string>& names) {
+  if (names.size() > 1 && std::ranges::find(names, "all") != names.end()) {
+    return invalid_input(
+        fmt::format("--attach is {}; give all alone, or names of probes without it", fmt::join(names, ",")));
+  }
+  for (const std::string& name : names) EVENKEEL_TRY_STATUS(probe::validate_segment_name("--attach", name));
+  return {};
+}
+
 }  // namespace
 
 void add_options(CLI::App& app, Settings& s) {
@@ -54,7 +64,8 @@ void add_options(CLI::App& app, Settings& s) {
   add_setting(app, "--report-interval-ms", s.report_interval_ms, "Time between reports")
       ->check(CLI::Range(10, 60'000))
       ->capture_default_str();
-  add_setting(app, "--contact-timeout-ms", s.contact_timeout_ms, "Silence after which the agent says HELLO again")
+  add_setting(app, "--contact-timeout-ms", s.contact_timeout_ms,
+              "Silence after which the agent says HELLO again; never less than three report intervals")
       ->check(CLI::Range(100, 600'000))
       ->capture_default_str();
   add_flag_value(app, "--exit-at-epoch", s.exit_at_epoch,
@@ -78,6 +89,8 @@ Status validate(Settings& s) {
                                      s.curve_secret.empty() ? "--curve-secret" : "--server-key"));
   }
   EVENKEEL_TRY_STATUS(s.log.validate());
+  EVENKEEL_TRY_STATUS(shell::validate_endpoint("--rebalancer", s.rebalancer));
+  EVENKEEL_TRY_STATUS(shell::validate_endpoint("--subscribe", s.subscribe));
   const int inputs = int{!s.replay.trace.empty()} + int{!s.attach.empty()} + int{!s.recordings.empty()};
   if (inputs != 1) {
     return invalid_input(
@@ -86,9 +99,7 @@ Status validate(Settings& s) {
   }
   if (!s.recordings.empty()) return complete_recordings(s);
   if (!s.replay.trace.empty()) return replay::complete(s.replay);
-  if (s.attach == std::vector<std::string>{"all"}) return {};
-  for (const std::string& name : s.attach) EVENKEEL_TRY_STATUS(probe::validate_segment_name("--attach", name));
-  return {};
+  return validate_attach(s.attach);
 }
 
 Result<shell::Curve> read_keys(const Settings& s) {

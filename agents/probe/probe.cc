@@ -152,6 +152,7 @@ struct ek_probe {
 
   Segment segment;
   std::string name;
+  bool is_replay = false;
   Geometry geometry;
   Layout layout;
   Header& header;
@@ -211,6 +212,8 @@ void ek_probe::publish() {
 
 namespace evenkeel::probe {
 
+void mark_replay(ek_probe& probe) { probe.is_replay = true; }
+
 void mark_finished(ek_probe& probe) { probe.header.finished.store(1, std::memory_order_release); }
 
 AgentWord agent_word(const ek_probe& probe) {
@@ -249,7 +252,11 @@ ek_probe* ek_probe_open(const char* name, uint32_t layers, uint32_t experts, uin
 
 void ek_probe_close(ek_probe* probe) {
   if (!probe) return;
-  Segment::remove(Segment::Kind::kProbe, probe->name);
+  // A forked child has a copy of the handle, not the segment.
+  const bool is_owner = probe->header.worker_process == getpid();
+  // Else the rest is for the next agent to report, which then removes it.
+  const bool may_go = probe->is_replay || probe->header.agent_alive_ms.load(std::memory_order_relaxed) == 0;
+  if (is_owner && may_go) Segment::remove(Segment::Kind::kProbe, probe->name);
   delete probe;
 }
 

@@ -3,7 +3,7 @@
  *
  * Counts, sampled token paths and the epoch being prepared live in a shared memory segment that ek_probe_open()
  * creates. The worker is its only writer of counts; an agent may come, go and crash at any time. A handle belongs to
- * one thread. Recording and ending a step neither block nor allocate.
+ * one thread of the process that opened it. Recording and ending a step neither block nor allocate.
  */
 #ifndef EVENKEEL_AGENTS_PROBE_PROBE_H_
 #define EVENKEEL_AGENTS_PROBE_PROBE_H_
@@ -62,7 +62,8 @@ ek_probe* ek_probe_open(const char* name, uint32_t layers, uint32_t experts, uin
                         const ek_probe_options* options);
 /** Why the last call on this thread failed: one line; empty after success. */
 const char* ek_probe_error(void);
-/** Removes the segment. Null is allowed. */
+/** Ends the handle. Removes the segment where no agent was ever beside it; else an agent does, once it has reported the
+ * rest. In a child that the worker forked it frees the child's copy and changes nothing else. Null is allowed. */
 void ek_probe_close(ek_probe* probe);
 
 /** Counts the top-k choices of `tokens` tokens in a layer: ids [tokens][top_k] of logical experts in host memory. An id

@@ -7,6 +7,8 @@
 /// What a replay's stand-in worker and its agent say to each other beside the C ABI of probe.h.
 namespace evenkeel::probe {
 
+/// What it counts can be counted again: closing it leaves nothing behind for a later agent.
+void mark_replay(ek_probe& probe);
 /// Everything is played; nothing will be counted any more.
 void mark_finished(ek_probe& probe);
 

@@ -29,17 +29,6 @@ std::string_view prefix(Segment::Kind kind) { return kPrefixes[static_cast<std::
 
 std::string file_of(Segment::Kind kind, const std::string& name) { return std::string(prefix(kind)) + name; }
 
-/// A lock on one byte of the file: of an open file description, so that it is this object's and not the process's, and
-/// ends when the process does. Boost's file_lock is the process's.
-struct flock byte_of(std::int64_t role, short kind) {
-  struct flock lock {};
-  lock.l_type = kind;
-  lock.l_whence = SEEK_SET;
-  lock.l_start = role;
-  lock.l_len = 1;
-  return lock;
-}
-
 ipc::permissions only_this_user() {
   ipc::permissions permissions;
   permissions.set_permissions(0600);
@@ -53,8 +42,17 @@ tl::unexpected<Error> no_memory(const std::string& name, std::size_t bytes, cons
 
 }  // namespace
 
+Segment::Segment(Object object) : object_(std::move(object)), locks_(descriptor()) {}
+
 int Segment::descriptor() const {
   return ipc::ipcdetail::file_handle_from_mapping_handle(object_.get_mapping_handle());
+}
+
+Result<Segment> Segment::of(const std::string& name, Object object) {
+  Segment segment(std::move(object));
+  if (segment.locks_.is_open()) return segment;
+  return failure(fmt::format("segment {}: it cannot be opened for its locks ({}); allow more open files", name,
+                             std::generic_category().message(errno)));
 }
 
 Result<Segment> Segment::create(Kind kind, const std::string& name, std::size_t bytes) {
@@ -67,13 +65,14 @@ Result<Segment> Segment::create(Kind kind, const std::string& name, std::size_t 
     if (old->is_named(kind, name)) remove(kind, name);
   }
   try {
-    Segment segment(Object(ipc::create_only, file_of(kind, name).c_str(), ipc::read_write, only_this_user()));
+    EVENKEEL_TRY(segment,
+                 of(name, Object(ipc::create_only, file_of(kind, name).c_str(), ipc::read_write, only_this_user())));
     // Before the lock is taken, another process may hold it for what a dead one has left, and remove it.
     if (!segment.take(kOwner) || !segment.is_named(kind, name)) {
       return failure(fmt::format("segment {}: another process was quicker", name));
     }
     const Status allocated = segment.allocate(name, bytes);
-    if (allocated) return segment;
+    if (allocated) return std::move(segment);
     remove(kind, name);
     return tl::unexpected(allocated.error());
   } catch (const ipc::interprocess_exception& error) {
@@ -83,10 +82,11 @@ Result<Segment> Segment::create(Kind kind, const std::string& name, std::size_t 
 
 Result<Segment> Segment::open_or_create(Kind kind, const std::string& name, std::size_t bytes) {
   try {
-    Segment segment(Object(ipc::open_or_create, file_of(kind, name).c_str(), ipc::read_write, only_this_user()));
+    EVENKEEL_TRY(segment,
+                 of(name, Object(ipc::open_or_create, file_of(kind, name).c_str(), ipc::read_write, only_this_user())));
     // A second process that makes the same does it again, which changes nothing.
     EVENKEEL_TRY_STATUS(segment.allocate(name, bytes));
-    return segment;
+    return std::move(segment);
   } catch (const ipc::interprocess_exception& error) {
     return no_memory(name, bytes, error.what());
   }
@@ -120,7 +120,7 @@ std::optional<std::uint64_t> Segment::number(Kind kind, const std::string& name)
 
 Result<Segment> Segment::find(Kind kind, const std::string& name) {
   try {
-    return Segment(Object(ipc::open_only, file_of(kind, name).c_str(), ipc::read_write));
+    return of(name, Object(ipc::open_only, file_of(kind, name).c_str(), ipc::read_write));
   } catch (const ipc::interprocess_exception& error) {
     if (error.get_error_code() == ipc::not_found_error) {
       return invalid_input(fmt::format("segment {}: no such segment; start its worker", name));
@@ -165,21 +165,6 @@ std::vector<std::string> Segment::list(Kind kind) {
   }
   std::sort(names.begin(), names.end());
   return names;
-}
-
-bool Segment::take(std::int64_t role) const {
-  struct flock lock = byte_of(role, F_WRLCK);
-  return fcntl(descriptor(), F_OFD_SETLK, &lock) == 0;
-}
-
-void Segment::leave(std::int64_t role) const {
-  struct flock lock = byte_of(role, F_UNLCK);
-  static_cast<void>(fcntl(descriptor(), F_OFD_SETLK, &lock));
-}
-
-bool Segment::is_taken(std::int64_t role) const {
-  struct flock lock = byte_of(role, F_WRLCK);
-  return fcntl(descriptor(), F_OFD_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 Status validate_segment_name(std::string_view what, std::string_view name) {

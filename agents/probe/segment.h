@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agents/probe/role_locks.h"
 #include "partition/model/result.h"
 
 namespace evenkeel::probe {
@@ -17,8 +18,7 @@ namespace evenkeel::probe {
 inline constexpr std::size_t kNameMax = 96;
 
 /// A named piece of shared memory, mapped for as long as the object lives. The memory outlives the name and the
-/// processes until the last map of it is gone. Locks are held by the process that took them and end with it, however it
-/// ends. Not thread-safe.
+/// processes until the last map of it is gone. Roles as RoleLocks says. Not thread-safe.
 class Segment {
  public:
   /// What a segment is for; names of two kinds are two names.
@@ -45,17 +45,19 @@ class Segment {
   [[nodiscard]] static std::vector<std::string> list(Kind kind);
 
   /// Takes the role; false where a living process has it.
-  [[nodiscard]] bool take(std::int64_t role) const;
-  void leave(std::int64_t role) const;
+  [[nodiscard]] bool take(std::int64_t role) const { return locks_.take(role); }
+  void leave(std::int64_t role) const { locks_.leave(role); }
   /// Whether a living process other than this has the role.
-  [[nodiscard]] bool is_taken(std::int64_t role) const;
+  [[nodiscard]] bool is_taken(std::int64_t role) const { return locks_.is_taken(role); }
 
   [[nodiscard]] std::uint64_t* words() const { return static_cast<std::uint64_t*>(region_.get_address()); }
   [[nodiscard]] std::size_t bytes() const { return region_.get_size(); }
 
  private:
   using Object = boost::interprocess::shared_memory_object;
-  explicit Segment(Object object) : object_(std::move(object)) {}
+  explicit Segment(Object object);
+  /// Fails with kFailure where it cannot be opened once more.
+  [[nodiscard]] static Result<Segment> of(const std::string& name, Object object);
   /// Not mapped yet. Fails as open().
   [[nodiscard]] static Result<Segment> find(Kind kind, const std::string& name);
   /// Gives it its size, has the memory set aside and maps it. Fails with kFailure.
@@ -63,6 +65,7 @@ class Segment {
   [[nodiscard]] int descriptor() const;
 
   Object object_;
+  RoleLocks locks_;
   boost::interprocess::mapped_region region_;
 };
 

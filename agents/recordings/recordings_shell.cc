@@ -43,7 +43,7 @@ wire::Losses RecordingsShell::losses() const {
   wire::Losses losses;
   losses[wire::Loss::kRecordingsRefused] = folder_.refused();
   losses[wire::Loss::kMessagesDropped] = messages_dropped_;
-  losses[wire::Loss::kSendsDropped] = sends_dropped_;
+  losses[wire::Loss::kSendsDropped] = state_->counters().sends_dropped;
   return losses;
 }
 
@@ -88,7 +88,7 @@ void RecordingsShell::perform(const Actions& actions) {
     std::visit(shell::Overloaded{
                    [&](const Send& send) {
                      const wire::Frames frames = wire::seal({options_.worker, options_.model, ++sent_, send.message});
-                     if (dealer_.send(frames) != shell::Socket::Sent::kQueued) ++sends_dropped_;
+                     if (dealer_.send(frames) != shell::Socket::Sent::kQueued) state_->on_dropped();
                    },
                    [&](const wire::Note& note) { observer_(note); },
                    // There is no worker to load anything.

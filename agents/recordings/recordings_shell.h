@@ -39,6 +39,8 @@ class RecordingsShell {
   /// Waits at most `timeout` for a message, then does what is due. Fails as RecordingsFolder::look().
   [[nodiscard]] Status do_work(std::chrono::milliseconds timeout);
   void set_intervals(std::chrono::milliseconds report_interval, std::chrono::milliseconds contact_timeout);
+  /// As AgentState::fenced().
+  [[nodiscard]] bool is_fenced() const { return state_ && state_->fenced(); }
   /// Writes a last note.
   void stop();
 
@@ -63,7 +65,6 @@ class RecordingsShell {
   std::optional<TimePoint> looked_at_;
   std::uint64_t sent_ = 0;
   std::uint64_t messages_dropped_ = 0;
-  std::uint64_t sends_dropped_ = 0;
 };
 
 }  // namespace evenkeel::agent

@@ -68,6 +68,7 @@ Result<StandIn> StandIn::create(const Settings& s) {
                     static_cast<std::uint32_t>(trace.shape.experts), static_cast<std::uint32_t>(top_k), &options),
       &ek_probe_close);
   if (!probe) return invalid_input(ek_probe_error());
+  probe::mark_replay(*probe);
   return StandIn(s, std::make_unique<const Trace>(std::move(trace)), std::move(plan), std::move(probe),
                  std::move(group), std::move(map_log));
 }

@@ -13,11 +13,11 @@ namespace evenkeel::shell {
 namespace {
 
 constexpr std::array<std::string_view, 4> kLevels{"debug", "info", "warning", "error"};
-constexpr std::array<std::string_view, 16> kWarnings{
-    "contact_lost",      "epoch_aborted",         "log_lines_suppressed", "message_dropped",
-    "message_refused",   "peers_unauthenticated", "reload_failed",        "setting_needs_restart",
-    "connection_closed", "control_refused",       "connections_refused",  "drain_ended_early",
-    "recording_refused", "recordings_unreadable", "probe_refused",        "worker_given_up"};
+constexpr std::array<std::string_view, 17> kWarnings{
+    "contact_lost",          "epoch_aborted",     "log_lines_suppressed",  "message_dropped",       "message_refused",
+    "peers_unauthenticated", "reload_failed",     "setting_needs_restart", "connection_closed",     "control_refused",
+    "connections_refused",   "drain_ended_early", "recording_refused",     "recordings_unreadable", "probe_refused",
+    "worker_given_up",       "worker_fenced"};
 
 }  // namespace
 

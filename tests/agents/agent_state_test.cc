@@ -339,6 +339,34 @@ TEST_F(AgentStateTest, keeps_its_placement_and_asks_when_contact_is_lost) {
   EXPECT_TRUE(agent_.prepared());
 }
 
+TEST_F(AgentStateTest, does_not_lose_contact_between_two_of_its_reports_however_far_apart_they_are) {
+  agent_.set_intervals(milliseconds(60'000), milliseconds(3'000));
+  join();
+  EXPECT_TRUE(tick(milliseconds(180'000)).empty());
+  EXPECT_EQ(agent_.counters().contacts_lost, 0U);
+  EXPECT_EQ(sent<wire::Hello>(tick(milliseconds(180'001))).size(), 1U);
+}
+
+TEST_F(AgentStateTest, counts_a_dropped_message_once_the_rebalancer_answers_and_was_not_away_meanwhile) {
+  const auto refused = [](wire::RefusalReason reason) {
+    return wire::Refusal{reason, "report", std::nullopt, {1, 0}, ""};
+  };
+  agent_.on_dropped();
+  join();
+  EXPECT_EQ(agent_.counters().sends_dropped, 0U) << "nobody was there";
+  agent_.on_dropped();
+  static_cast<void>(receive(wire::ReportAck{{1, 0}, 7, 1, 0}));
+  EXPECT_EQ(agent_.counters().sends_dropped, 1U);
+  agent_.on_dropped();
+  static_cast<void>(receive(refused(wire::RefusalReason::kUnknownAgent)));
+  static_cast<void>(receive(wire::Snapshot{{2, 0}, sample_placement()}));
+  EXPECT_EQ(agent_.counters().sends_dropped, 1U) << "it had started anew";
+  agent_.on_dropped();
+  static_cast<void>(tick(milliseconds(3001)));
+  static_cast<void>(receive(wire::Snapshot{{2, 0}, sample_placement()}));
+  EXPECT_EQ(agent_.counters().sends_dropped, 1U) << "contact was lost";
+}
+
 TEST_F(AgentStateTest, drops_what_a_dead_leader_prepared_when_the_next_one_did_not_commit_it) {
   make_ready();
   const auto actions = receive(wire::Snapshot{{2, 0}, sample_placement()});
@@ -388,7 +416,14 @@ TEST_F(AgentStateTest, says_hello_to_a_rebalancer_that_does_not_know_it) {
 
 TEST_F(AgentStateTest, falls_silent_when_a_newer_incarnation_has_replaced_it) {
   join();
-  static_cast<void>(receive(wire::Refusal{wire::RefusalReason::kStaleIncarnation, "report", std::nullopt, {1, 0}, ""}));
+  const auto actions =
+      receive(wire::Refusal{wire::RefusalReason::kStaleIncarnation, "report", std::nullopt, {1, 0}, ""});
+  ASSERT_EQ(count<wire::Note>(actions), 2U);
+  const auto& note = std::get<wire::Note>(actions.back());
+  EXPECT_EQ(note.event, "worker_fenced");
+  for (const char* cause : {"another host", "--name", "clock"}) {
+    EXPECT_NE(std::get<std::string>(note.fields.at(0).second).find(cause), std::string::npos) << cause;
+  }
   EXPECT_TRUE(agent_.fenced());
   EXPECT_TRUE(tick(milliseconds(10'000)).empty());
   EXPECT_FALSE(agent_.is_report_due(kStart + milliseconds(10'000), worker_));

@@ -16,6 +16,7 @@ TEST(NoteText, is_json_whatever_a_peer_wrote) {
   const wire::Note note{"message_refused", {{"by", "a\"b\n\xff"}, {"epoch", std::uint64_t{3}}, {"gain", 0.5}}};
   EXPECT_EQ(json_members(note), "\"event\":\"message_refused\",\"by\":\"a\\\"b\\n\\ufffd\",\"epoch\":3,\"gain\":0.5");
   EXPECT_EQ(level_of(note), "warning");
+  EXPECT_EQ(level_of({"worker_fenced", {}}), "warning");
   EXPECT_EQ(level_of({"epoch_ready", {}}), "info");
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "agents/probe/probe_reader.h"
+#include "agents/probe/replay_side.h"
 #include "tests/agents/wire_samples.h"
 
 namespace evenkeel::probe {
@@ -259,6 +260,79 @@ TEST(Probe, outlives_a_worker_that_is_killed_in_the_middle_of_a_publication) {
   const Handle next(ek_probe_open(name.c_str(), 1, 4, 1, &o), &ek_probe_close);
   ASSERT_TRUE(next) << ek_probe_error();
   EXPECT_EQ(ProbeReader::attach(name)->read()->steps, 0U) << "a new incarnation counts from zero";
+}
+
+/// A process, not this one's child, that lives until the object goes.
+class Helper {
+ public:
+  explicit Helper(pid_t process) : process_(process) {}
+  ~Helper() { kill(process_, SIGKILL); }
+  Helper(const Helper&) = delete;
+  Helper& operator=(const Helper&) = delete;
+
+ private:
+  pid_t process_;
+};
+
+TEST(Probe, of_a_killed_worker_is_a_dead_ones_though_a_child_that_it_forked_lives_on) {
+  const std::string name = unique_name("forked");
+  int pipe_of_helper[2];
+  ASSERT_EQ(pipe(pipe_of_helper), 0);
+  in_a_killed_process([&] {
+    const ek_probe_options o = options();
+    if (!ek_probe_open(name.c_str(), 1, 4, 1, &o)) return;
+    if (fork() != 0) return;
+    const pid_t helper = getpid();
+    static_cast<void>(!write(pipe_of_helper[1], &helper, sizeof helper));
+    while (true) pause();
+  });
+  close(pipe_of_helper[1]);
+  pid_t process = 0;
+  ASSERT_EQ(read(pipe_of_helper[0], &process, sizeof process), static_cast<ssize_t>(sizeof process));
+  close(pipe_of_helper[0]);
+  const Helper helper(process);
+  EXPECT_FALSE(ProbeReader::attach(name)->is_alive());
+  const ek_probe_options o = options();
+  const Handle next(ek_probe_open(name.c_str(), 1, 4, 1, &o), &ek_probe_close);
+  EXPECT_TRUE(next) << ek_probe_error();
+}
+
+TEST(Probe, is_not_ended_by_a_child_that_closes_its_copy) {
+  const auto worker = open(1, 4, 1);
+  in_a_killed_process([&] { ek_probe_close(worker.get()); });
+  ProbeReader reader = attach();
+  EXPECT_TRUE(reader.is_alive());
+  const std::int32_t id = 1;
+  ek_probe_record_ids_i32(worker.get(), 0, &id, 1);
+  ek_probe_end_step(worker.get(), EK_STAGE_MIXED);
+  EXPECT_EQ(reader.read()->steps, 1U);
+}
+
+TEST(Probe, that_is_closed_is_left_for_a_later_agent_where_one_has_been_beside_it) {
+  auto worker = open(1, 4, 1);
+  attach().header().agent_alive_ms = monotonic_ms();
+  const std::int32_t id = 1;
+  ek_probe_record_ids_i32(worker.get(), 0, &id, 1);
+  ek_probe_end_step(worker.get(), EK_STAGE_MIXED);
+  worker.reset();
+  {
+    ProbeReader reader = attach();
+    EXPECT_FALSE(reader.is_alive());
+    EXPECT_EQ(reader.read()->steps, 1U);
+    reader.remove_if_dead();
+  }
+  EXPECT_FALSE(ProbeReader::attach(unique_name()));
+  worker = open(1, 4, 1);
+  worker.reset();
+  EXPECT_FALSE(ProbeReader::attach(unique_name())) << "nobody was there, nobody comes";
+}
+
+TEST(Probe, of_a_replay_leaves_nothing_when_it_is_closed) {
+  auto worker = open(1, 4, 1);
+  mark_replay(*worker);
+  attach().header().agent_alive_ms = monotonic_ms();
+  worker.reset();
+  EXPECT_FALSE(ProbeReader::attach(unique_name()));
 }
 
 TEST(Probe, has_a_higher_incarnation_than_the_worker_it_replaces_also_when_the_clock_is_set_back) {

@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import check_maps  # noqa: E402
 from fault_proxy import FaultProxy  # noqa: E402
-from live_test import BIN, DEADLINE_S, MEMORY_FACTOR, TRACE, Group, events, free_endpoint  # noqa: E402
+from live_test import BIN, DEADLINE_S, MEMORY_FACTOR, TRACE, Group, events, flags, free_endpoint  # noqa: E402
 
 ENGINE = pathlib.Path(__file__).with_name("engine.py")
 LIBRARY = BIN.parent / "lib" / "libevenkeel_probe.so"
@@ -194,11 +194,24 @@ class Attached(unittest.TestCase):
 
     def setUp(self):
         self.group = Group(self)
+        self.addCleanup(self.remove_segments)
         self.rebalancer = self.start_rebalancer()
         self.probes = [self.group.probe(rank) for rank in range(2)]
-        self.agent = self.group.start(
-            "evenkeel-agent", "--attach", ",".join(self.probes), "--rebalancer", self.group.bind, "--subscribe",
-            self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(0))
+        self.agent = self.start_agent(self.probes)
+
+    def start_agent(self, probes, log=0):
+        return self.group.start(
+            "evenkeel-agent", "--attach", ",".join(probes), "--rebalancer", self.group.bind, "--subscribe",
+            self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(log))
+
+    @staticmethod
+    def segment(probe):
+        return pathlib.Path("/dev/shm") / f"evenkeel-probe.{probe}"
+
+    def remove_segments(self):
+        """Of workers that were killed with nobody left to report them."""
+        for path in pathlib.Path("/dev/shm").glob(f"evenkeel-probe.{self.group.folder.name}*"):
+            path.unlink()
 
     def start_rebalancer(self, **settings):
         return self.group.rebalancer(gpus=2, nodes=1, min_tokens=20000, max_migrations=1, **settings)
@@ -224,6 +237,11 @@ class Attached(unittest.TestCase):
         lines = [line for line in log.splitlines() if "event=totals_counted" in line]
         return {re.search(r"model=(\S+)", line)[1]: int(re.search(r"tokens=(\d+)", line)[1]) for line in lines}
 
+    def tokens_reported(self):
+        result = self.group.start("evenkeel", "status", "--endpoint", self.group.folder / "state", "--json")
+        models = json.loads(result.communicate(timeout=DEADLINE_S)[0] or "{}").get("models", [])
+        return models[0]["tokens"] if models else 0
+
     def tokens_when_all_is_stopped(self):
         return self.totals_when_all_is_stopped()["engine"]
 
@@ -243,7 +261,7 @@ class AttachTest(Attached):
         self.assertEqual(self.tokens_when_all_is_stopped(), sum(int(line[0]) for line in said))
 
     def test_a_segment_that_is_no_probe_is_told_of_once_until_a_worker_replaces_it(self):
-        segment = pathlib.Path("/dev/shm") / f"evenkeel-probe.{self.probes[0]}"
+        segment = self.segment(self.probes[0])
         segment.write_bytes(bytes(100_000))
         self.addCleanup(segment.unlink, missing_ok=True)
         refused = self.group.wait_for_event(0, "probe_refused")
@@ -268,9 +286,8 @@ class AttachTest(Attached):
             self.group.wait_until("the agent has found it", lambda: self.event_count("agent_started") == life + 1)
             engine.kill()
             engine.wait()
-            segment = pathlib.Path("/dev/shm") / f"evenkeel-probe.{self.probes[0]}"
             self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == life + 1)
-            self.assertFalse(segment.exists(), "what a dead worker leaves is removed")
+            self.assertFalse(self.segment(self.probes[0]).exists(), "what a dead worker leaves is removed")
             if life == 0:
                 engine = self.engine(0, steps=300)
         self.assertEqual(self.event_count("worker_lost"), 2)
@@ -314,7 +331,70 @@ class AttachTest(Attached):
         engine.wait()
         self.group.wait_until("the second life is reported", lambda: self.event_count("agent_stopped") == 2)
         self.assertEqual(self.event_count("worker_given_up"), 0)
+        ends = [event for event in events(self.group.log(0)) if event["event"] == "agent_stopped"]
+        self.assertEqual([end["sends_dropped"] for end in ends], [0, 0], "to who is away nothing can be sent")
         self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+    def engine_that_outlives_its_agent(self):
+        """With the tokens it has counted, most of them while no agent was there."""
+        engine = self.engine(0, steps=3000)
+        self.group.wait_until("contact", lambda: self.event_count("contact_made") == 1)
+        self.agent.kill()
+        self.agent.wait()
+        return engine, int(engine.stdout.readline().split()[0])
+
+    def assert_the_next_agent_reports(self, tokens):
+        self.assertTrue(self.segment(self.probes[0]).exists())
+        self.agent = self.start_agent(self.probes)
+        self.group.wait_until("it is reported", lambda: self.event_count("agent_stopped") == 1)
+        self.assertFalse(self.segment(self.probes[0]).exists())
+        self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+    def test_an_engine_that_is_killed_while_its_agent_is_away_is_counted_by_the_next(self):
+        engine, tokens = self.engine_that_outlives_its_agent()
+        engine.kill()
+        engine.wait()
+        self.assert_the_next_agent_reports(tokens)
+
+    def test_an_engine_that_ends_while_its_agent_is_away_is_counted_by_the_next(self):
+        engine, tokens = self.engine_that_outlives_its_agent()
+        engine.stdin.close()
+        self.assertEqual(engine.wait(timeout=DEADLINE_S), 0)
+        self.assert_the_next_agent_reports(tokens)
+
+    def test_a_fenced_worker_ends_alone_until_it_is_started_anew(self):
+        engines = [self.engine(rank, steps=200) for rank in range(2)]
+        tokens = sum(int(engine.stdout.readline().split()[0]) for engine in engines)
+        self.group.wait_until("they are reported", lambda: self.tokens_reported() == tokens)
+        # As a second host would that gives its worker the same name.
+        elsewhere = self.group.probe("elsewhere")
+        self.start_agent([elsewhere], log=1)
+        namesake = self.engine(0, steps=300, probe=elsewhere)
+        tokens += int(namesake.stdout.readline().split()[0])
+        fenced = self.group.wait_for_event(0, "worker_fenced")
+        self.assertEqual(fenced["worker"], "worker-0")
+        self.group.wait_until("its session ends", lambda: self.event_count("agent_stopped") == 1)
+        namesake.kill()
+        namesake.wait()
+        self.group.wait_for_event(1, "agent_stopped")
+        engines[0].kill()
+        engines[0].wait()
+        engines[0] = self.engine(0, steps=400)
+        tokens += int(engines[0].stdout.readline().split()[0])
+        self.group.wait_until("its next life is found", lambda: self.event_count("agent_started") == 3)
+        self.assertEqual(self.event_count("worker_fenced"), 1)
+        for engine in engines:
+            engine.stdin.close()
+            self.assertEqual(engine.wait(timeout=DEADLINE_S), 0)
+        self.group.wait_until("the agent lets both go", lambda: self.event_count("agent_stopped") == 3)
+        self.assertEqual(self.tokens_when_all_is_stopped(), tokens)
+
+    def test_a_probe_that_is_not_there_yet_is_told_of_once(self):
+        self.group.wait_until("both are awaited", lambda: self.event_count("probe_awaited") == 2)
+        # Probes are looked for every second.
+        time.sleep(2.5)
+        awaited = [event["worker"] for event in events(self.group.log(0)) if event["event"] == "probe_awaited"]
+        self.assertEqual(awaited, self.probes)
 
     def test_a_worker_that_is_refused_for_three_seconds_gives_way_to_its_successor(self):
         engine = self.engine(0, steps=200)
@@ -341,9 +421,7 @@ class ManyModelsTest(Attached):
         super().setUp()
         self.group.end(self.agent)
         self.names = {(model, rank): f"{self.group.probe(rank)}-{model}" for model in self.MODELS for rank in range(2)}
-        self.agent = self.group.start(
-            "evenkeel-agent", "--attach", ",".join(self.names.values()), "--rebalancer", self.group.bind, "--subscribe",
-            self.group.publish, "--report-interval-ms", 100, "--log-json", self.group.log(0))
+        self.agent = self.start_agent(self.names.values())
 
     def test_one_agent_has_both_models_migrated_and_counted_exactly(self):
         engines = {key: self.engine(key[1], 3000, key[0], probe) for key, probe in self.names.items()}
@@ -359,6 +437,42 @@ class ManyModelsTest(Attached):
         self.assertEqual(self.totals_when_all_is_stopped(), tokens)
         ends = [event for event in events(self.group.log(0)) if event["event"] == "agent_stopped"]
         self.assertEqual([end["broadcast_gaps"] for end in ends], [0] * 4, "the other model's broadcasts are not missed")
+
+
+class AgentCommandLineTest(unittest.TestCase):
+    def setUp(self):
+        self.group = Group(self)
+
+    def assert_refused(self, *words, **settings):
+        command = [str(BIN / "evenkeel-agent"), *map(str, flags(settings))]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S)
+        self.assertEqual(result.returncode, 2, result.stderr)
+        self.assertEqual(result.stderr.count("\n"), 1, result.stderr)
+        for word in words:
+            self.assertIn(word, result.stderr)
+
+    def test_an_endpoint_that_is_none_is_refused_in_every_mode(self):
+        for mode in ({"attach": "all"}, {"recordings": self.group.folder}, {"replay": TRACE}):
+            self.assert_refused("--rebalancer is 'localhost:5591'", "give tcp://", rebalancer="localhost:5591", **mode)
+            self.assert_refused("--subscribe is 'tcp://localhost'", "give tcp://", subscribe="tcp://localhost", **mode)
+
+    def test_all_probes_and_some_is_refused(self):
+        self.assert_refused("--attach is all,some", "give all alone", attach="all,some")
+
+    def test_an_observer_that_is_fenced_ends_with_a_failure(self):
+        self.group.rebalancer(gpus=2, nodes=1)
+        agents = []
+        for number in (0, 1):
+            folder = self.group.folder / f"recordings-{number}"
+            folder.mkdir()
+            (folder / "counts.json").write_text(json.dumps({"logical_count": [[1, 2], [2, 1]]}))
+            agents.append(self.group.start("evenkeel-agent", *flags({
+                "recordings": folder, "experts": 2, "rebalancer": self.group.bind, "report_interval_ms": 50,
+                "log_json": self.group.log(number)})))
+            self.group.wait_for_event(number, "contact_made")
+        self.assertEqual(agents[0].wait(timeout=DEADLINE_S), 1)
+        self.group.wait_for_event(0, "worker_fenced")
+        self.assertIsNone(agents[1].poll())
 
 
 class CheckerTest(unittest.TestCase):
