@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "agents/wire/frame.h"
@@ -52,17 +53,6 @@ void add(wire::StageCounts& sum, const wire::StageCounts& more) {
   sum.tokens += more.tokens;
   for (std::size_t cell = 0; cell < more.count_tokens.cells().size(); ++cell)
     sum.count_tokens.cells()[cell] += more.count_tokens.cells()[cell];
-}
-
-/// 0 where a rank is vacant or nobody is trusted.
-template <class Field>
-std::uint64_t least_of_trusted(const std::map<std::string, Agent>& agents, std::uint32_t world, Field field) {
-  if (agents.size() != world) return 0;
-  std::optional<std::uint64_t> least;
-  for (const auto& [worker, agent] : agents) {
-    if (!agent.is_distrusted) least = std::min(least.value_or(field(agent)), field(agent));
-  }
-  return least.value_or(0);
 }
 
 }  // namespace
@@ -266,7 +256,7 @@ Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64
   if (intake == Intake::kShrinking || intake == Intake::kImplausible) agent.is_distrusted = true;
   if (intake != Intake::kAccepted) return intake;
   const bool is_history = std::exchange(agent.has_history, false);
-  if (agent.report_sequence == 0 && has_window_tags()) {
+  if (agent.report_sequence == 0 && progress().has_window_tags) {
     agent.windows_before = first_open - std::min(first_open, report.window);
   }
   const std::uint64_t window = std::max(agent.windows(), first_open);
@@ -291,29 +281,20 @@ Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64
   return Intake::kAccepted;
 }
 
-std::uint64_t AgentRegistry::windows_complete() const {
-  return least_of_trusted(agents_, world_, [](const Agent& agent) { return agent.windows(); });
-}
-
-bool AgentRegistry::has_window_tags() const {
-  return std::ranges::any_of(agents_, [](const auto& entry) {
-    const Agent& agent = entry.second;
-    return agent.windows() > 0 && !agent.is_distrusted;
-  });
-}
-
-bool AgentRegistry::has_reports_since(TimePoint time) const {
-  return has_reports() && std::ranges::all_of(agents_, [&](const auto& entry) {
-           return entry.second.is_distrusted || entry.second.reported_at > time;
-         });
-}
-
-std::uint64_t AgentRegistry::steps_complete() const {
-  return least_of_trusted(agents_, world_, [](const Agent& agent) { return agent.steps; });
-}
-
-bool AgentRegistry::has_reports() const {
-  return least_of_trusted(agents_, world_, [](const Agent& agent) { return agent.report_sequence; }) > 0;
+Progress AgentRegistry::progress() const {
+  constexpr std::uint64_t kNobody = std::numeric_limits<std::uint64_t>::max();
+  Progress least{.windows = kNobody, .steps = kNobody, .reported_at = TimePoint::max(), .has_window_tags = false};
+  bool have_all_reported = agents_.size() == world_;
+  for (const auto& [worker, agent] : agents_) {
+    if (agent.is_distrusted) continue;
+    least.windows = std::min(least.windows, agent.windows());
+    least.steps = std::min(least.steps, agent.steps);
+    least.reported_at = std::min(*least.reported_at, agent.reported_at);
+    least.has_window_tags = least.has_window_tags || agent.windows() > 0;
+    have_all_reported = have_all_reported && agent.report_sequence > 0;
+  }
+  if (have_all_reported && least.steps != kNobody) return least;
+  return {.windows = 0, .steps = 0, .reported_at = std::nullopt, .has_window_tags = least.has_window_tags};
 }
 
 ClosedWindow AgentRegistry::close(std::uint64_t window) {

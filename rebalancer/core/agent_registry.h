@@ -73,6 +73,17 @@ struct Agent : Counted {
   std::chrono::milliseconds resend_wait{0};
 };
 
+/// How far all ranks have come, distrusted agents left aside: nowhere before each has an agent that has reported.
+struct Progress {
+  /// Of the rank that has completed the fewest; and the least steps of any.
+  std::uint64_t windows = 0;
+  std::uint64_t steps = 0;
+  /// The oldest of their newest reports.
+  std::optional<TimePoint> reported_at;
+  /// Some worker says when windows end, be the others there or not.
+  bool has_window_tags = false;
+};
+
 /// What a closed window holds.
 struct ClosedWindow {
   /// By stage.
@@ -118,16 +129,8 @@ class AgentRegistry {
   /// replaced or fallen silent. All others tell theirs again.
   [[nodiscard]] std::vector<TotalRecord> take_records();
 
-  /// Windows that every rank has completed, distrusted ones left aside; 0 while a rank is vacant.
-  [[nodiscard]] std::uint64_t windows_complete() const;
-  /// Some trusted worker says when windows end.
-  [[nodiscard]] bool has_window_tags() const;
-  /// Every rank has reported after `time`, distrusted ones left aside.
-  [[nodiscard]] bool has_reports_since(TimePoint time) const;
-  /// The least steps of any rank, as windows_complete().
-  [[nodiscard]] std::uint64_t steps_complete() const;
-  /// Every rank has reported, as windows_complete().
-  [[nodiscard]] bool has_reports() const;
+  /// Cost: a pass over the agents.
+  [[nodiscard]] Progress progress() const;
   /// Counts of all trusted agents up to and with this window, which is closed by that; limit_workers() of them.
   [[nodiscard]] ClosedWindow close(std::uint64_t window);
 

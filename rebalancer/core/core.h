@@ -219,10 +219,10 @@ class Core {
 
   /// Closes windows that all workers have completed, and decides about each; one decision at a time.
   void close_windows(TimePoint now);
-  [[nodiscard]] bool is_window_complete(TimePoint now) const;
-  void resume_windows();
-  void close_window(TimePoint now);
-  [[nodiscard]] std::optional<std::string> reason_to_hold(TimePoint now) const;
+  [[nodiscard]] bool is_window_complete(const Progress& all, TimePoint now) const;
+  void resume_windows(const Progress& all);
+  void close_window(const Progress& all, TimePoint now);
+  [[nodiscard]] std::optional<std::string> reason_to_hold(const Progress& all, TimePoint now) const;
   /// The worker without which the last window would gain less than half as much by this placement.
   [[nodiscard]] std::optional<std::string> worker_it_hangs_on(
       const Placement& candidate, const std::map<std::string, Grid<std::uint64_t>>& load_of_worker) const;

@@ -17,46 +17,44 @@ constexpr std::uint64_t kWindowsAtOnce = 1'024;
 }  // namespace
 
 void Core::close_windows(TimePoint now) {
-  if (is_resuming_) resume_windows();
-  if (is_resuming_ || !running_ || !registry_.has_reports()) return;
+  if (!running_) return;
+  const Progress all = registry_.progress();
+  if (!all.reported_at) return;
+  if (is_resuming_) resume_windows(all);
   // A worker that has taken over a rank begins with no steps.
-  steps_closed_ = std::min(steps_closed_, registry_.steps_complete());
-  const std::uint64_t complete = registry_.windows_complete();
-  if (registry_.has_window_tags() && complete > windows_closed_ + kWindowsAtOnce) {
-    windows_closed_ = complete - kWindowsAtOnce;
-  }
-  while (!planning_ && !chain_ && is_window_complete(now)) close_window(now);
+  steps_closed_ = std::min(steps_closed_, all.steps);
+  if (all.windows > windows_closed_ + kWindowsAtOnce) windows_closed_ = all.windows - kWindowsAtOnce;
+  while (!planning_ && !chain_ && is_window_complete(all, now)) close_window(all, now);
 }
 
-void Core::resume_windows() {
-  if (!registry_.has_reports()) return;
+void Core::resume_windows(const Progress& all) {
   is_resuming_ = false;
-  windows_closed_ = windows_decided_ = registry_.windows_complete();
+  windows_closed_ = windows_decided_ = all.windows;
   tokens_closed_ = planned_tokens_ = registry_.tokens();
 }
 
-bool Core::is_window_complete(TimePoint now) const {
-  if (registry_.has_window_tags()) return registry_.windows_complete() > windows_closed_;
+bool Core::is_window_complete(const Progress& all, TimePoint now) const {
+  if (all.has_window_tags) return all.windows > windows_closed_;
   const std::uint64_t fresh_tokens = registry_.tokens() - tokens_closed_;
-  const bool is_triggered = policy_.is_triggered() && registry_.has_reports_since(window_closed_at_);
-  if (is_triggered && fresh_tokens > 0 && !reason_to_hold(now)) return true;
-  return options_.window_steps > 0 && registry_.steps_complete() - steps_closed_ >= options_.window_steps &&
+  const bool is_triggered = policy_.is_triggered() && *all.reported_at > window_closed_at_;
+  if (is_triggered && fresh_tokens > 0 && !reason_to_hold(all, now)) return true;
+  return options_.window_steps > 0 && all.steps - steps_closed_ >= options_.window_steps &&
          fresh_tokens >= options_.tokens_min;
 }
 
-void Core::close_window(TimePoint now) {
+void Core::close_window(const Progress& all, TimePoint now) {
   ++counters_.windows_closed;
   window_closed_at_ = now;
   ClosedWindow closed = registry_.close(windows_closed_++);
   const std::vector<StageLoad>& window = closed.sum;
-  steps_closed_ = registry_.steps_complete();
+  steps_closed_ = all.steps;
   tokens_closed_ = registry_.tokens();
   window_load_ = Grid<std::uint64_t>(running_->placement.layers(), running_->placement.experts());
   for (const StageLoad& stage : window) {
     for (std::size_t cell = 0; cell < window_load_.cells().size(); ++cell)
       window_load_.cells()[cell] += stage.load_tokens.cells()[cell];
   }
-  auto request = policy_.close(window, running_->placement, reason_to_hold(now));
+  auto request = policy_.close(window, running_->placement, reason_to_hold(all, now));
   if (!request) return decide(now, std::nullopt);
   planned_at_ = now;
   planned_tokens_ = registry_.tokens();
@@ -66,13 +64,11 @@ void Core::close_window(TimePoint now) {
   actions_.push_back(StartPlanning{model_, plans_, *std::move(request)});
 }
 
-std::optional<std::string> Core::reason_to_hold(TimePoint now) const {
+std::optional<std::string> Core::reason_to_hold(const Progress& all, TimePoint now) const {
   if (is_frozen_ || is_draining_) return "frozen by the operator";
   if (!registry_.is_complete(now, options_.lease)) return "an agent is absent";
   if (!all_applied()) return "a worker has not switched to the running epoch yet";
-  if (registry_.has_window_tags() && registry_.windows_complete() > windows_closed_) {
-    return "a later window is complete already";
-  }
+  if (all.has_window_tags && all.windows > windows_closed_) return "a later window is complete already";
   if (options_.migrations_max && counters_.decisions_adopt >= *options_.migrations_max) {
     return fmt::format("{} of at most {} migrations are made", counters_.decisions_adopt, *options_.migrations_max);
   }
@@ -162,7 +158,7 @@ void Core::decide(TimePoint now, std::optional<double> solve_seconds) {
 
 void Core::finish_windows() {
   windows_decided_ = windows_closed_;
-  if (!registry_.has_window_tags()) return;
+  if (!registry_.progress().has_window_tags) return;
   // Workers may be waiting for this: it must not wait for their next report.
   for (const auto& [worker, agent] : registry_.agents()) {
     if (agent.report_sequence == 0) continue;
