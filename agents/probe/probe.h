@@ -78,7 +78,8 @@ void ek_probe_record_counts(ek_probe* probe, uint32_t layer, const uint32_t* cou
 void ek_probe_end_step(ek_probe* probe, int stage);
 /** As ek_probe_end_step() for several steps that were recorded together. */
 void ek_probe_end_steps(ek_probe* probe, int stage, uint64_t steps);
-/** The steps so far close a window of a replay; publishes that with them. */
+/** The steps so far close a window of a replay; publishes that with them. A window has at least one step: a worker
+ * that completes more of them than it has steps is taken for a liar. */
 void ek_probe_end_window(ek_probe* probe);
 
 enum { EK_POLL_NOTHING = 0, EK_POLL_PREPARE = 1, EK_POLL_WITHDRAWN = 2 };
