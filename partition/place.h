@@ -8,15 +8,15 @@
 #include <string_view>
 #include <vector>
 
-#include "partition/certificate.h"
 #include "partition/cost/step_time.h"
+#include "partition/foundation/result.h"
 #include "partition/model/cluster.h"
 #include "partition/model/objective.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 #include "partition/model/robust.h"
 #include "partition/model/routing_profile.h"
-#include "partition/refine/block_report.h"
+#include "partition/problem/block_report.h"
+#include "partition/problem/certificate.h"
 
 namespace evenkeel {
 

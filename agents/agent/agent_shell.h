@@ -9,7 +9,7 @@
 #include "agents/agent/agent_state.h"
 #include "agents/probe/probe_reader.h"
 #include "agents/shell/zmq_adapter.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::agent {
 

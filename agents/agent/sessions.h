@@ -13,7 +13,7 @@
 #include "agents/agent/agent_shell.h"
 #include "agents/shell/zmq_adapter.h"
 #include "agents/wire/note.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::agent {
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "agents/probe/probe_reader.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::agent {
 

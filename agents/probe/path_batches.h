@@ -8,7 +8,7 @@
 
 #include "agents/probe/banks.h"
 #include "agents/probe/layout.h"
-#include "partition/model/id.h"
+#include "partition/foundation/id.h"
 
 namespace evenkeel::probe {
 

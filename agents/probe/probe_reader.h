@@ -12,7 +12,7 @@
 #include "agents/probe/mail.h"
 #include "agents/probe/segment.h"
 #include "agents/wire/message.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel::probe {

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "agents/probe/role_locks.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::probe {
 

@@ -13,7 +13,7 @@
 
 #include "agents/wire/limits.h"
 #include "agents/wire/message.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/recording.h"
 
 namespace evenkeel::agent {

@@ -10,7 +10,7 @@
 #include "agents/recordings/recordings_folder.h"
 #include "agents/shell/zmq_adapter.h"
 #include "agents/wire/note.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::agent {
 

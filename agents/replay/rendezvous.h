@@ -7,7 +7,7 @@
 #include <string>
 
 #include "agents/probe/segment.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::replay {
 

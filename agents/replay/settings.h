@@ -6,7 +6,7 @@
 #include <optional>
 #include <string>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::replay {
 

@@ -13,7 +13,7 @@
 #include "agents/replay/settings.h"
 #include "agents/replay/window_plan.h"
 #include "agents/shell/stop_signals.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/trace.h"
 
 namespace evenkeel::replay {

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "agents/probe/segment.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::replay {
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "agents/wire/message.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/trace.h"
 
 namespace evenkeel::replay {

@@ -11,7 +11,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel::shell {
 namespace {

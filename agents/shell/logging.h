@@ -5,7 +5,7 @@
 
 #include "agents/shell/note_text.h"
 #include "agents/wire/note.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::shell {
 

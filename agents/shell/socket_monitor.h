@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "agents/shell/zmq_adapter.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::shell {
 

@@ -6,7 +6,7 @@
 #include <csignal>
 #include <utility>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel::shell {
 

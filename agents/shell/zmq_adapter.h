@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "agents/shell/curve_keys.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace zmq {
 class context_t;

@@ -10,7 +10,7 @@
 
 #include "agents/wire/field_reader.h"
 #include "agents/wire/limits.h"
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel::wire {
 namespace {

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "agents/wire/message.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::wire {
 

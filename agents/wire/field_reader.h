@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "agents/wire/limits.h"
-#include "partition/model/grid.h"
-#include "partition/model/result.h"
+#include "partition/foundation/grid.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::wire {
 

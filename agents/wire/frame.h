@@ -8,7 +8,7 @@
 
 #include "agents/wire/message.h"
 #include "agents/wire/name.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::wire {
 

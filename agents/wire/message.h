@@ -10,7 +10,7 @@
 #include <variant>
 #include <vector>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 #include "partition/model/placement.h"
 
 /// What agents and the rebalancer say to each other; docs/reference/protocol.md is the contract. Plain values: encoding

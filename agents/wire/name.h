@@ -2,7 +2,7 @@
 
 #include <string_view>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::wire {
 

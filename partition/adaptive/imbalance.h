@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 #include "partition/model/placement.h"
 
 namespace evenkeel {

@@ -11,10 +11,10 @@
 #include "partition/adaptive/load_forecast.h"
 #include "partition/adaptive/stage_load.h"
 #include "partition/cost/step_time.h"
+#include "partition/foundation/result.h"
 #include "partition/migrate/plan.h"
 #include "partition/model/cluster.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {

@@ -2,7 +2,7 @@
 
 #include <optional>
 
-#include "partition/model/budget.h"
+#include "partition/foundation/budget.h"
 #include "partition/model/instance.h"
 
 namespace evenkeel {

@@ -7,7 +7,7 @@
 #include <limits>
 #include <memory>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

@@ -5,9 +5,9 @@
 #include <utility>
 #include <vector>
 
+#include "partition/libraries/metis_adapter.h"
 #include "partition/model/arrangement.h"
 #include "partition/warmstart/lpt.h"
-#include "partition/warmstart/metis_adapter.h"
 #include "partition/warmstart/repair.h"
 
 namespace evenkeel {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "partition/model/budget.h"
+#include "partition/foundation/budget.h"
 #include "partition/model/instance.h"
 
 namespace evenkeel {

@@ -1,6 +1,6 @@
 #include "partition/baseline/random.h"
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 

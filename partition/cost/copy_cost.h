@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "partition/cost/step_time.h"
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {

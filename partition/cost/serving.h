@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/id.h"
+#include "partition/foundation/id.h"
 #include "partition/model/placement.h"
 
 namespace evenkeel {

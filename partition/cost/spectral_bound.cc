@@ -7,7 +7,7 @@
 
 #include "partition/cost/multiplier.h"
 #include "partition/cost/singular_values.h"
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

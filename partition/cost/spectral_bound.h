@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 #include "partition/model/instance.h"
 
 namespace evenkeel {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <span>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 
 namespace evenkeel {
 

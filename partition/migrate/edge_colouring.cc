@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 
 namespace evenkeel {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "partition/model/id.h"
+#include "partition/foundation/id.h"
 #include "partition/model/placement.h"
 
 namespace evenkeel {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <utility>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

@@ -5,11 +5,11 @@
 #include <vector>
 
 #include "partition/cost/step_time.h"
+#include "partition/foundation/result.h"
 #include "partition/migrate/epoch_packing.h"
 #include "partition/migrate/transfers.h"
 #include "partition/model/cluster.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 
 namespace evenkeel {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <tuple>
 
+#include "partition/foundation/check.h"
 #include "partition/migrate/edge_colouring.h"
-#include "partition/model/check.h"
 
 namespace evenkeel {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

@@ -7,8 +7,8 @@
 #include <optional>
 #include <vector>
 
-#include "partition/model/id.h"
-#include "partition/model/result.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <vector>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 
 namespace evenkeel {
 

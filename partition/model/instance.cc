@@ -6,8 +6,8 @@
 #include <numeric>
 #include <optional>
 
-#include "partition/model/check.h"
-#include "partition/model/parallel.h"
+#include "partition/foundation/check.h"
+#include "partition/foundation/parallel.h"
 
 namespace evenkeel {
 namespace {

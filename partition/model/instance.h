@@ -5,9 +5,9 @@
 #include <span>
 #include <vector>
 
+#include "partition/foundation/grid.h"
+#include "partition/foundation/id.h"
 #include "partition/model/cluster.h"
-#include "partition/model/grid.h"
-#include "partition/model/id.h"
 #include "partition/model/objective.h"
 #include "partition/model/placement.h"
 #include "partition/model/robust.h"

@@ -6,7 +6,7 @@
 #include <optional>
 #include <tuple>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

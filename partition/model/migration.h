@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <vector>
 
-#include "partition/model/id.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 
 namespace evenkeel {
 

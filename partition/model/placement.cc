@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

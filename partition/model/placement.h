@@ -6,9 +6,9 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/grid.h"
-#include "partition/model/id.h"
-#include "partition/model/result.h"
+#include "partition/foundation/grid.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
-#include "partition/model/check.h"
-#include "partition/model/parallel.h"
+#include "partition/foundation/check.h"
+#include "partition/foundation/parallel.h"
 
 namespace evenkeel {
 

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/grid.h"
-#include "partition/model/id.h"
+#include "partition/foundation/grid.h"
+#include "partition/foundation/id.h"
 
 namespace evenkeel {
 

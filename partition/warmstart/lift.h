@@ -1,6 +1,6 @@
 #pragma once
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 
 namespace evenkeel {
 

@@ -5,8 +5,8 @@
 #include <optional>
 #include <utility>
 
-#include "partition/model/check.h"
-#include "partition/model/parallel.h"
+#include "partition/foundation/check.h"
+#include "partition/foundation/parallel.h"
 
 namespace evenkeel {
 namespace {

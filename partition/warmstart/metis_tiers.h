@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "partition/libraries/metis_adapter.h"
 #include "partition/model/instance.h"
-#include "partition/warmstart/metis_adapter.h"
 
 namespace evenkeel {
 

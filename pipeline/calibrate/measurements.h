@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

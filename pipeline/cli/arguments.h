@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "partition/cost/step_time.h"
+#include "partition/foundation/result.h"
 #include "partition/model/cluster.h"
 #include "partition/model/model_spec.h"
-#include "partition/model/result.h"
 #include "partition/place.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/config/cluster_file.h"

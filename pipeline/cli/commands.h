@@ -15,8 +15,6 @@ void add_calibrate_command(CLI::App& program);
 void add_synth_command(CLI::App& program);
 void add_plan_command(CLI::App& program);
 void add_replay_command(CLI::App& program);
-/// status, freeze, unfreeze, trigger and dry-run.
-void add_service_commands(CLI::App& program);
 void add_completion_command(CLI::App& program);
 void add_man_command(CLI::App& program);
 

@@ -10,7 +10,7 @@
 #include <utility>
 
 #include "partition/cost/metrics.h"
-#include "partition/model/budget.h"
+#include "partition/foundation/budget.h"
 
 namespace evenkeel {
 namespace {

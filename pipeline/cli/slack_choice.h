@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "partition/cost/step_time.h"
+#include "partition/foundation/result.h"
 #include "partition/model/cluster.h"
-#include "partition/model/result.h"
 #include "partition/place.h"
 #include "pipeline/trace/trace.h"
 

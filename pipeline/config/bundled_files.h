@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

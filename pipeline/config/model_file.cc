@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <optional>
 
-#include "partition/model/id.h"
+#include "partition/foundation/id.h"
 #include "pipeline/config/bundled_files.h"
 #include "pipeline/config/strict_yaml.h"
 

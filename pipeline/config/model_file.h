@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "partition/foundation/result.h"
 #include "partition/model/model_spec.h"
-#include "partition/model/result.h"
 
 namespace evenkeel {
 

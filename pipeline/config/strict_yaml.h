@@ -6,7 +6,7 @@
 #include <utility>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/grid.h"
-#include "partition/model/id.h"
+#include "partition/foundation/grid.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 
 namespace evenkeel {
 

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "partition/foundation/result.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 #include "pipeline/engine/engine_map.h"
 
 namespace evenkeel {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

@@ -4,9 +4,9 @@
 #include <span>
 #include <string>
 
-#include "partition/model/grid.h"
-#include "partition/model/id.h"
-#include "partition/model/result.h"
+#include "partition/foundation/grid.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

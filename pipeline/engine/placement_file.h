@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "partition/foundation/result.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
 #include "pipeline/engine/engine_map.h"
 

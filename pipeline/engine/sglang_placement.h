@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "partition/foundation/result.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
 #include "pipeline/engine/engine_map.h"
 

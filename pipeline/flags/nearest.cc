@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 
 namespace evenkeel {
 namespace {

@@ -6,8 +6,8 @@
 #include <numeric>
 #include <span>
 
-#include "partition/model/parallel.h"
-#include "partition/model/random.h"
+#include "partition/foundation/parallel.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "partition/model/parallel.h"
+#include "partition/foundation/parallel.h"
 
 namespace evenkeel {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/inspect/affinity.h"
 #include "pipeline/inspect/drift.h"
 #include "pipeline/inspect/fan_out.h"

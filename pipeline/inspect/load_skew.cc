@@ -5,7 +5,7 @@
 #include <numeric>
 #include <span>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 
 namespace evenkeel {
 

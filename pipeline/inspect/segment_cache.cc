@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <span>
 
-#include "partition/model/parallel.h"
+#include "partition/foundation/parallel.h"
 
 namespace evenkeel {
 namespace {

@@ -4,7 +4,7 @@
 #include <boost/math/distributions/binomial.hpp>
 #include <numeric>
 
-#include "partition/model/parallel.h"
+#include "partition/foundation/parallel.h"
 
 namespace evenkeel {
 namespace {

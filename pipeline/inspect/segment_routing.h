@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {

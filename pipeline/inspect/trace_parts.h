@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 #include "pipeline/trace/trace.h"
 
 namespace evenkeel {

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/grid.h"
-#include "partition/model/id.h"
+#include "partition/foundation/grid.h"
+#include "partition/foundation/id.h"
 
 namespace evenkeel {
 

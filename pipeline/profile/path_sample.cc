@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <bit>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 #include "pipeline/report/npz_writer.h"
 
 namespace evenkeel {

@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/recording.h"
 
 namespace evenkeel {

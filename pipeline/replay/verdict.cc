@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 

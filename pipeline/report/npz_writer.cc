@@ -9,7 +9,7 @@
 #include <cstring>
 #include <memory>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 #include "pipeline/report/output_file.h"
 
 namespace evenkeel {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "partition/foundation/result.h"
 #include "partition/model/objective.h"
-#include "partition/model/result.h"
 #include "pipeline/replay/lane.h"
 #include "pipeline/replay/verdict.h"
 #include "pipeline/report/html_report.h"

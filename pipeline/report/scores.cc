@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <iterator>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 #include "pipeline/report/table.h"
 
 namespace evenkeel {

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 namespace {

@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/id.h"
+#include "partition/foundation/id.h"
 #include "partition/model/model_spec.h"
 
 namespace evenkeel {

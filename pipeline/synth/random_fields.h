@@ -2,7 +2,7 @@
 
 #include <Eigen/Core>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "partition/model/parallel.h"
+#include "partition/foundation/parallel.h"
 #include "pipeline/synth/random_fields.h"
 #include "pipeline/synth/router_calibration.h"
 #include "pipeline/synth/traffic.h"

@@ -5,8 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "partition/foundation/random.h"
 #include "partition/model/model_spec.h"
-#include "partition/model/random.h"
 
 namespace evenkeel {
 

@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
+#include "partition/foundation/random.h"
 #include "partition/model/model_spec.h"
-#include "partition/model/random.h"
 #include "pipeline/synth/router.h"
 
 namespace evenkeel {

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

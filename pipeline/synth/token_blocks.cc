@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "partition/model/parallel.h"
+#include "partition/foundation/parallel.h"
 #include "pipeline/synth/expert_choice.h"
 #include "pipeline/synth/random_fields.h"
 

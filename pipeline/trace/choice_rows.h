@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/id.h"
-#include "partition/model/result.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/recording.h"
 
 namespace evenkeel {

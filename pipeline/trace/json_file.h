@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

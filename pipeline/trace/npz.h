@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/zip_archive.h"
 
 namespace evenkeel {

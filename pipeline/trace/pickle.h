@@ -10,8 +10,8 @@
 #include <variant>
 #include <vector>
 
-#include "partition/model/id.h"
-#include "partition/model/result.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/pickle.h"
 #include "pipeline/trace/torch_archive.h"
 

@@ -6,7 +6,7 @@
 #include <array>
 #include <fstream>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 #include "pipeline/trace/json_file.h"
 #include "pipeline/trace/npy_recording.h"
 #include "pipeline/trace/npz_recording.h"

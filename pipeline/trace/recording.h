@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {

@@ -2,7 +2,7 @@
 
 #include <filesystem>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/recording.h"
 
 namespace evenkeel {

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/grid.h"
-#include "partition/model/id.h"
-#include "partition/model/result.h"
+#include "partition/foundation/grid.h"
+#include "partition/foundation/id.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/recording.h"
 #include "pipeline/trace/torch_archive.h"
 

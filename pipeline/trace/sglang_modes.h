@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/recording.h"
 #include "pipeline/trace/sglang_dump.h"
 

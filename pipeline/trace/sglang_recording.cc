@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 #include "pipeline/trace/sglang_modes.h"
 
 namespace evenkeel {

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <span>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/recording.h"
 
 namespace evenkeel {

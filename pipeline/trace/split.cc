@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 

@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "pipeline/trace/trace.h"
 
 namespace evenkeel {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "partition/model/routing_profile.h"
 #include "pipeline/trace/recording.h"
 

@@ -11,7 +11,7 @@
 
 #include "agents/wire/message.h"
 #include "partition/adaptive/stage_load.h"
-#include "partition/model/grid.h"
+#include "partition/foundation/grid.h"
 #include "rebalancer/core/journal_record.h"
 #include "rebalancer/core/window_counts.h"
 

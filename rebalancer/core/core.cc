@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "agents/wire/limits.h"
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel::rebalancer {
 namespace {

@@ -5,7 +5,7 @@
 #include <iterator>
 #include <utility>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel::rebalancer {
 namespace {

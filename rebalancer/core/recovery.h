@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "rebalancer/core/journal_record.h"
 
 namespace evenkeel::rebalancer {

@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::rebalancer {
 

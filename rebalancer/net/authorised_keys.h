@@ -7,7 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "agents/shell/curve_keys.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::rebalancer {
 
@@ -42,6 +43,13 @@ class AuthorisedKeys {
 
   std::map<std::string, std::string> user_of_;
   std::map<std::string, Rights> rights_of_;
+};
+
+/// Who may connect.
+struct Keys {
+  /// Off without --curve-secret.
+  shell::Curve curve;
+  AuthorisedKeys authorised;
 };
 
 }  // namespace evenkeel::rebalancer

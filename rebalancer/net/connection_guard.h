@@ -14,7 +14,7 @@
 #include "agents/shell/socket_monitor.h"
 #include "agents/shell/zmq_adapter.h"
 #include "agents/wire/limits.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::rebalancer {
 

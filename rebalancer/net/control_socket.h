@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "agents/shell/zmq_adapter.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "rebalancer/net/connection_guard.h"
 
 namespace evenkeel::rebalancer {

@@ -11,12 +11,12 @@
 
 #include "agents/shell/zmq_adapter.h"
 #include "agents/wire/note.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "rebalancer/core/groups.h"
+#include "rebalancer/net/authorised_keys.h"
 #include "rebalancer/net/connection_guard.h"
-#include "rebalancer/net/planner.h"
-#include "rebalancer/net/settings.h"
 #include "rebalancer/net/zap_handler.h"
+#include "rebalancer/solver/planner.h"
 #include "rebalancer/store/journal.h"
 
 namespace evenkeel::rebalancer {

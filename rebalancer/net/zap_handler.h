@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "agents/shell/zmq_adapter.h"
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "rebalancer/net/authorised_keys.h"
 
 namespace evenkeel::rebalancer {

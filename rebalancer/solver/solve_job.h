@@ -5,9 +5,9 @@
 #include <string>
 #include <string_view>
 
+#include "partition/foundation/result.h"
 #include "partition/model/cluster.h"
 #include "partition/model/placement.h"
-#include "partition/model/result.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel::rebalancer {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "rebalancer/solver/solve_job.h"
 
 namespace evenkeel::rebalancer {

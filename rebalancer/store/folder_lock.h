@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <utility>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 namespace evenkeel::rebalancer {
 

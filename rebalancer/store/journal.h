@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 #include "rebalancer/core/journal_record.h"
 #include "rebalancer/store/folder_lock.h"
 #include "rebalancer/store/sqlite_adapter.h"

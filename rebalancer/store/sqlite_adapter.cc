@@ -2,7 +2,7 @@
 
 #include <sqlite3.h>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 
 namespace evenkeel::rebalancer {
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "partition/model/result.h"
+#include "partition/foundation/result.h"
 
 struct sqlite3;
 struct sqlite3_stmt;

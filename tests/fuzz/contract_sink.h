@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <string>
 
-#include "partition/model/check.h"
+#include "partition/foundation/check.h"
 #include "pipeline/trace/recording.h"
 
 namespace evenkeel::fuzz {

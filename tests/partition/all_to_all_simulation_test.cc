@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "partition/cost/step_time.h"
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 namespace {

@@ -1,4 +1,4 @@
-#include "partition/refine/anneal.h"
+#include "partition/search/anneal.h"
 
 #include <gtest/gtest.h>
 
@@ -9,9 +9,9 @@
 #include <numeric>
 #include <vector>
 
-#include "partition/refine/descent.h"
-#include "partition/refine/exact_dp.h"
-#include "partition/refine/layer_descent.h"
+#include "partition/exact/exact_dp.h"
+#include "partition/search/descent.h"
+#include "partition/search/layer_descent.h"
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"

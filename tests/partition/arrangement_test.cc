@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "partition/foundation/random.h"
 #include "partition/model/instance.h"
-#include "partition/model/random.h"
 #include "tests/partition/fixtures.h"
 #include "tests/partition/starts.h"
 

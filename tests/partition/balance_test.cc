@@ -1,11 +1,11 @@
-#include "partition/refine/balance.h"
+#include "partition/search/balance.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <numeric>
 
-#include "partition/certificate.h"
+#include "partition/problem/certificate.h"
 #include "partition/warmstart/lpt.h"
 #include "tests/partition/brute_force.h"
 #include "tests/partition/fixtures.h"

@@ -8,7 +8,7 @@
 #include <numeric>
 #include <vector>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 namespace {

@@ -1,10 +1,10 @@
-#include "partition/refine/dispatch_layer.h"
+#include "partition/search/dispatch_layer.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 

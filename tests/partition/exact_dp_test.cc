@@ -1,4 +1,4 @@
-#include "partition/refine/exact_dp.h"
+#include "partition/exact/exact_dp.h"
 
 #include <gtest/gtest.h>
 
@@ -7,10 +7,10 @@
 #include <limits>
 #include <numeric>
 
-#include "partition/model/random.h"
-#include "partition/refine/descent.h"
-#include "partition/refine/layer_descent.h"
-#include "partition/refine/layer_states.h"
+#include "partition/exact/layer_states.h"
+#include "partition/foundation/random.h"
+#include "partition/search/descent.h"
+#include "partition/search/layer_descent.h"
 #include "partition/warmstart/lpt.h"
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"

@@ -7,7 +7,7 @@
 #include <numeric>
 #include <vector>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel::testing {

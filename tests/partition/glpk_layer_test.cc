@@ -1,11 +1,11 @@
-#include "partition/refine/glpk_layer.h"
+#include "partition/exact/glpk_layer.h"
 
 #include <gtest/gtest.h>
 
 #include <functional>
 #include <numeric>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 namespace {

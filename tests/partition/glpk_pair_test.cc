@@ -1,11 +1,11 @@
-#include "partition/refine/glpk_pair.h"
+#include "partition/exact/glpk_pair.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <functional>
 
-#include "partition/refine/exact_sweep.h"
+#include "partition/exact/exact_sweep.h"
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"

@@ -4,7 +4,7 @@
 
 #include <limits>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 namespace {

@@ -5,11 +5,11 @@
 #include <tuple>
 #include <vector>
 
+#include "partition/foundation/random.h"
 #include "partition/migrate/decision.h"
 #include "partition/migrate/edge_colouring.h"
 #include "partition/migrate/layer_changes.h"
 #include "partition/migrate/plan.h"
-#include "partition/model/random.h"
 
 namespace evenkeel {
 namespace {

@@ -1,4 +1,4 @@
-#include "partition/refine/relabel.h"
+#include "partition/search/relabel.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,8 @@
 #include <numeric>
 #include <vector>
 
-#include "partition/model/random.h"
-#include "partition/refine/descent.h"
+#include "partition/foundation/random.h"
+#include "partition/search/descent.h"
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"

@@ -1,4 +1,4 @@
-#include "partition/replan.h"
+#include "partition/strategies/replan.h"
 
 #include <gtest/gtest.h>
 
@@ -8,12 +8,12 @@
 #include <numeric>
 #include <set>
 
-#include "partition/certificate.h"
 #include "partition/cost/path_sums.h"
 #include "partition/cost/verify.h"
-#include "partition/migrate/relabel_to.h"
-#include "partition/migrate/replan_frontier.h"
 #include "partition/model/migration.h"
+#include "partition/problem/certificate.h"
+#include "partition/slots/relabel_to.h"
+#include "partition/slots/replan_frontier.h"
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 

@@ -10,11 +10,11 @@
 
 #include "partition/cost/metrics.h"
 #include "partition/cost/verify.h"
-#include "partition/migrate/replica_search.h"
-#include "partition/migrate/spread_nodes.h"
 #include "partition/place.h"
-#include "partition/refine/split.h"
-#include "partition/rows.h"
+#include "partition/slots/replica_search.h"
+#include "partition/slots/rows.h"
+#include "partition/slots/split.h"
+#include "partition/slots/spread_nodes.h"
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 

@@ -8,11 +8,11 @@
 #include <string>
 #include <vector>
 
-#include "partition/certificate.h"
+#include "partition/exact/exact_dp.h"
 #include "partition/place.h"
-#include "partition/refine/balance.h"
-#include "partition/refine/exact_dp.h"
-#include "partition/stages.h"
+#include "partition/problem/certificate.h"
+#include "partition/search/balance.h"
+#include "partition/strategies/stages.h"
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"

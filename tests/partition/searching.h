@@ -6,10 +6,10 @@
 #include <numeric>
 #include <vector>
 
-#include "partition/model/budget.h"
+#include "partition/foundation/budget.h"
 #include "partition/model/instance.h"
-#include "partition/refine/balance.h"
-#include "partition/refine/load_goal.h"
+#include "partition/problem/load_goal.h"
+#include "partition/search/balance.h"
 #include "partition/warmstart/lpt.h"
 #include "tests/partition/starts.h"
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 
 namespace evenkeel {
 namespace {

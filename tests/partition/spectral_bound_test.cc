@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "partition/model/arrangement.h"
-#include "partition/refine/descent.h"
+#include "partition/search/descent.h"
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"
 

@@ -1,4 +1,4 @@
-#include "partition/unequal.h"
+#include "partition/strategies/unequal.h"
 
 #include <gtest/gtest.h>
 
@@ -11,9 +11,9 @@
 #include "partition/cost/copy_cost.h"
 #include "partition/cost/metrics.h"
 #include "partition/cost/unequal_bound.h"
+#include "partition/foundation/random.h"
 #include "partition/model/migration.h"
-#include "partition/model/random.h"
-#include "partition/replan.h"
+#include "partition/strategies/replan.h"
 #include "tests/partition/fixtures.h"
 
 namespace evenkeel {

@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 #include "pipeline/calibrate/calibration.h"
 #include "pipeline/calibrate/measurements.h"
 #include "pipeline/config/cluster_file.h"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 #include "pipeline/profile/load_counter.h"
 #include "pipeline/profile/path_sample.h"
 #include "pipeline/profile/profile_file.h"

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "partition/model/random.h"
+#include "partition/foundation/random.h"
 #include "pipeline/trace/trace.h"
 
 namespace evenkeel::testing {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "rebalancer/net/settings.h"
+#include "rebalancer/service/settings.h"
 
 namespace evenkeel::rebalancer {
 namespace {

@@ -1,4 +1,4 @@
-#include "rebalancer/net/settings.h"
+#include "rebalancer/service/settings.h"
 
 #include <gtest/gtest.h>
 

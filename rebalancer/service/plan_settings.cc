@@ -1,0 +1,127 @@
+#include "rebalancer/service/plan_settings.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <utility>
+
+#include "partition/cost/model_step_time.h"
+#include "pipeline/config/model_file.h"
+#include "pipeline/flags/setting.h"
+#include "pipeline/trace/trace.h"
+#include "rebalancer/solver/solver_process.h"
+
+namespace evenkeel::rebalancer {
+namespace {
+
+/// The profile's traffic by stage, all windows together.
+std::vector<StageLoad> loads_of(const RoutingProfile& profile, const StepTimeModel& model) {
+  const double per_token = profile.paths.top_k > 0 ? static_cast<double>(profile.paths.top_k) : model.experts_per_token;
+  std::map<std::string, StageLoad> stages;
+  for (const LoadWindow& window : profile.windows) {
+    StageLoad& stage = stages[window.stage];
+    stage.stage = window.stage;
+    if (stage.load_tokens.empty())
+      stage.load_tokens = Grid<std::uint64_t>(profile.shape.layers(), profile.shape.experts);
+    const auto cells = window.load_tokens.cells();
+    std::ranges::transform(cells, stage.load_tokens.cells(), stage.load_tokens.cells().begin(), std::plus());
+  }
+  std::vector<StageLoad> loads;
+  for (auto& [name, stage] : stages) {
+    const auto busiest = stage.load_tokens[0];
+    const auto sum = std::accumulate(busiest.begin(), busiest.end(), std::uint64_t{0});
+    stage.tokens = static_cast<std::uint64_t>(static_cast<double>(sum) / per_token);
+    loads.push_back(std::move(stage));
+  }
+  return loads;
+}
+
+Status start_from_profile(const PlanSettings& s, CoreOptions& options) {
+  EVENKEEL_TRY(trace, read_trace(s.profile));
+  EVENKEEL_TRY_STATUS(drop_dense_layers(trace, s.profile));
+  RoutingProfile profile = profile_of(trace);
+  options.known_loads = loads_of(profile, options.policy.step_time);
+  profile.paths = {};
+  const SolveJob job{.cluster = options.cluster,
+                     .profile = std::move(profile),
+                     .redundant = options.redundant,
+                     .running = std::nullopt,
+                     .moves_max = 0,
+                     .time = std::chrono::duration<double>(s.solve_seconds)};
+  const PlannerOptions planner = planner_options(s);
+  EVENKEEL_TRY(answer, solve_in_child(planner.command, job, planner.limits));
+  EVENKEEL_TRY(placement, std::move(answer.placement));
+  options.first_placement = std::move(placement);
+  return {};
+}
+
+}  // namespace
+
+void add_plan_settings(CLI::App& app, PlanSettings& s) {
+  add_setting(app, "--window-steps", s.window_steps,
+              "Steps after which a window of counts ends; 0: where the workers say so, as replays do")
+      ->capture_default_str();
+  add_setting(app, "--steps-per-window", s.steps_per_window,
+              "Steps that a window stands for when gains are reckoned; absent: --window-steps, or 1,000");
+  add_setting(app, "--warmup-windows", s.warmup_windows, "Windows at the start that are left out")
+      ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}))
+      ->capture_default_str();
+  add_setting(app, "--min-interval-windows", s.min_interval_windows, "Least windows between two migrations")
+      ->capture_default_str();
+  add_setting(app, "--max-moves", s.max_moves, "Most slots that a migration may move, as a share of all")
+      ->capture_default_str();
+  add_setting(app, "--min-gain", s.min_gain, "Least share of the modelled step time that a migration must save")
+      ->capture_default_str();
+  add_setting(app, "--guard", s.guard, "Share of the gain that must remain after a migration's cost")
+      ->capture_default_str();
+  add_setting(app, "--stall", s.stall, "Share of a migration's transfer time that serving stands still for")
+      ->capture_default_str();
+  add_setting(app, "--spare", s.spare, "Expert buffers of a GPU to load into while serving goes on")
+      ->capture_default_str();
+  add_setting(app, "--batch-tokens", s.batch_tokens, "Tokens of one modelled step, all ranks together")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 40))
+      ->capture_default_str();
+  add_setting(app, "--model", s.model, "The model that the step time is of: a model file, or a bundled model's name");
+  add_setting(app, "--profile", s.profile, "Profile of traffic seen before, to start from its placement");
+  add_setting(app, "--solve-seconds", s.solve_seconds, "Solver time a plan")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+  add_setting(app, "--solve-memory-mb", s.solve_memory_mb, "Address space of the solver, in MiB")
+      ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 30))
+      ->capture_default_str();
+  add_setting(app, "--max-models", s.max_models, "Models and EP groups this service looks after at most")
+      ->capture_default_str();
+}
+
+PlannerOptions planner_options(const PlanSettings& s) {
+  PlannerOptions options;
+  options.solve_time = std::chrono::duration<double>(s.solve_seconds);
+  options.limits.memory_bytes = std::uint64_t{s.solve_memory_mb} << 20;
+  return options;
+}
+
+Status apply(const PlanSettings& s, CoreOptions& options) {
+  options.window_steps = s.window_steps;
+  PolicyOptions& policy = options.policy;
+  policy.cluster = options.cluster;
+  std::optional<ModelSpec> model;
+  if (!s.model.empty()) {
+    EVENKEEL_TRY(read, read_model(s.model));
+    model = std::move(read);
+  }
+  policy.step_time = step_time_model(model, options.cluster);
+  policy.step_time.batch_tokens = s.batch_tokens;
+  const double by_count = s.window_steps > 0 ? static_cast<double>(s.window_steps) : PolicyOptions{}.window_steps;
+  policy.window_steps = s.steps_per_window.value_or(by_count);
+  policy.warmup_windows = s.warmup_windows;
+  policy.interval_windows = s.min_interval_windows;
+  policy.moves_ratio_max = s.max_moves;
+  policy.gain_min_ratio = s.min_gain;
+  policy.guard_ratio = s.guard;
+  policy.stall_ratio = s.stall;
+  policy.spare = s.spare;
+  EVENKEEL_TRY_STATUS(options.validate());
+  return s.profile.empty() ? Status() : start_from_profile(s, options);
+}
+
+}  // namespace evenkeel::rebalancer
