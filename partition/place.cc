@@ -43,67 +43,69 @@ constexpr std::pair<Strategy, std::string_view> kNames[] = {{Strategy::kEvenkeel
 Status check_slots(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
   const std::size_t experts = profile.shape.experts;
   const std::size_t slots = cluster.slots_in_all();
-  const std::size_t wanted = experts * (options.survive + 1);
+  const std::size_t wanted = experts * (options.problem.survive + 1);
   if (slots < wanted) {
     return infeasible(
         fmt::format("{} slots on {} GPUs are too few for {} experts{}; {} more would do: 'slots' of the cluster file, "
                     "on any GPUs, or more "
                     "redundant ones from the start",
                     slots, cluster.gpus - static_cast<std::size_t>(std::ranges::count(cluster.slots, 0U)), experts,
-                    options.survive > 0 ? " twice" : "", wanted - slots));
+                    options.problem.survive > 0 ? " twice" : "", wanted - slots));
   }
-  if (options.redundant == slots - experts) return {};
+  if (options.problem.redundant == slots - experts) return {};
   return invalid_input(
       fmt::format("{} redundant slots are asked for, but the cluster's {} slots leave {} for {} experts; "
                   "give one of the two",
-                  options.redundant, slots, slots - experts, experts));
+                  options.problem.redundant, slots, slots - experts, experts));
 }
 
 Status validate(const PlaceOptions& options, const RoutingProfile& profile, const Cluster& cluster) {
-  if (!(options.load_slack_ratio >= 0 && options.load_slack_ratio <= 1)) {
-    return invalid_input(fmt::format("slack is {}; give 0 to 1 (0.02 is 2 %)", options.load_slack_ratio));
+  if (!(options.problem.load_slack_ratio >= 0 && options.problem.load_slack_ratio <= 1)) {
+    return invalid_input(fmt::format("slack is {}; give 0 to 1 (0.02 is 2 %)", options.problem.load_slack_ratio));
   }
-  if (!(options.time.count() >= 0 && options.time <= std::chrono::hours(1000))) {
-    return invalid_input(fmt::format("time is {} s; give 0 or more, at most 1000 h", options.time.count()));
+  if (!(options.effort.time.count() >= 0 && options.effort.time <= std::chrono::hours(1000))) {
+    return invalid_input(fmt::format("time is {} s; give 0 or more, at most 1000 h", options.effort.time.count()));
   }
-  if (options.threads < 1 || options.threads > 2) {
-    return invalid_input(fmt::format("threads is {}; give 1 or 2", options.threads));
+  if (options.effort.threads < 1 || options.effort.threads > 2) {
+    return invalid_input(fmt::format("threads is {}; give 1 or 2", options.effort.threads));
   }
-  if (options.objective.weighted && options.objective.comm == Comm::kDispatch && !profile.paths.empty()) {
+  if (options.problem.objective.weighted && options.problem.objective.comm == Comm::kDispatch &&
+      !profile.paths.empty()) {
     return invalid_input("the weighted objective is a sum over resident communication; ask for resident communication");
   }
-  if (options.redundant > profile.shape.experts * (cluster.gpus - 1)) {
+  if (options.problem.redundant > profile.shape.experts * (cluster.gpus - 1)) {
     return infeasible(fmt::format(
         "{} redundant slots for {} experts on {} GPUs would hold an expert twice on a GPU; at most {} are of use",
-        options.redundant, profile.shape.experts, cluster.gpus, profile.shape.experts * (cluster.gpus - 1)));
+        options.problem.redundant, profile.shape.experts, cluster.gpus, profile.shape.experts * (cluster.gpus - 1)));
   }
-  if (options.groups == 0 || profile.shape.experts % options.groups != 0) {
-    return invalid_input(
-        fmt::format("groups is {}; give a number that divides the {} experts", options.groups, profile.shape.experts));
+  if (options.problem.groups == 0 || profile.shape.experts % options.problem.groups != 0) {
+    return invalid_input(fmt::format("groups is {}; give a number that divides the {} experts", options.problem.groups,
+                                     profile.shape.experts));
   }
   if (!cluster.slots.empty()) EVENKEEL_TRY_STATUS(check_slots(profile, cluster, options));
   EVENKEEL_TRY_STATUS(check_survival(options, profile.shape.experts, cluster));
-  if (!options.replan) return {};
-  if (options.replan->moves_max && options.objective.weighted) {
+  if (!options.problem.replan) return {};
+  if (options.problem.replan->moves_max && options.problem.objective.weighted) {
     return invalid_input("the weighted objective has no budget of moves; ask for the lexicographic one");
   }
-  return check_running(options.replan->running, profile, cluster, options.redundant);
+  return check_running(options.problem.replan->running, profile, cluster, options.problem.redundant);
 }
 
 /// The budget of a solver whose instance took `setup` to make: a little of that comes on top of the time, so that
 /// short runs are runs.
 Budget budget_of(const PlaceOptions& options, double setup_seconds) {
-  if (options.work_units) return Budget::work(*options.work_units);
-  const double time = options.time.count();
+  if (options.effort.work_units) return Budget::work(*options.effort.work_units);
+  const double time = options.effort.time.count();
   const double on_top = std::min(setup_seconds, 0.05 * time + 0.2);
   return Budget::wall(std::chrono::duration<double>(std::max(0.0, time - setup_seconds + on_top)));
 }
 
 /// Whether a budget of moves is to be kept and can be exceeded.
 bool is_bounded(const PlaceOptions& options) {
-  if (options.strategy != Strategy::kEvenkeel || !options.replan || !options.replan->moves_max) return false;
-  const Placement& running = options.replan->running;
-  return *options.replan->moves_max < running.layers() * running.slots();
+  if (options.strategy != Strategy::kEvenkeel || !options.problem.replan || !options.problem.replan->moves_max)
+    return false;
+  const Placement& running = options.problem.replan->running;
+  return *options.problem.replan->moves_max < running.layers() * running.slots();
 }
 
 /// An instance, and what making it took.
@@ -114,9 +116,9 @@ struct Prepared {
 
 Result<Prepared> prepare(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
   const Budget clock = Budget::wall(std::chrono::hours(1));
-  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads,
-                                       options.survive + 1));
-  if (profile.windows.size() > 1 && weighs_windows(options)) fit_windows(profile, *options.robust, instance);
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.problem.redundant, options.problem.objective,
+                                       options.effort.threads, options.problem.survive + 1));
+  if (profile.windows.size() > 1 && weighs_windows(options)) fit_windows(profile, *options.problem.robust, instance);
   return Prepared{std::move(instance), clock.elapsed().count()};
 }
 
@@ -134,17 +136,18 @@ void certify(const RoutingProfile& profile, const Cluster& cluster, const PlaceO
              const Instance* instance, Solution& solution) {
   const Budget clock = Budget::wall(std::chrono::hours(1));
   const auto z_star = std::exchange(solution.certificate.z_star, {});
-  solution.certificate = value_of(profile, cluster, options.objective, solution.placement);
+  solution.certificate = value_of(profile, cluster, options.problem.objective, solution.placement);
   Certificate& certificate = solution.certificate;
   std::optional<double> bound;
   // The bound is of an even split.
-  if (options.has_bound && instance != nullptr && instance->has_traffic() && !solution.placement.fields().shares) {
+  if (options.diagnostics.has_bound && instance != nullptr && instance->has_traffic() &&
+      !solution.placement.fields().shares) {
     constexpr double kSecondsUnderWork = 1.0;
-    const double seconds = options.work_units ? kSecondsUnderWork : 0.2 + 0.05 * options.time.count();
+    const double seconds = options.effort.work_units ? kSecondsUnderWork : 0.2 + 0.05 * options.effort.time.count();
     if (const auto iterations = bound_iterations(*instance, seconds))
       bound = communication_bound(*instance, *iterations);
   }
-  set_bound(options.objective, !profile.paths.empty(), bound, certificate);
+  set_bound(options.problem.objective, !profile.paths.empty(), bound, certificate);
   for (std::size_t layer = 0; layer < z_star.size(); ++layer)
     certificate.z_star[layer] = std::min(certificate.z_star[layer], z_star[layer]);
   if (instance != nullptr && bound) {
@@ -169,11 +172,13 @@ BaselineResult run_baseline(const Instance& instance, const PlaceOptions& option
     case Strategy::kMetis:
       if (instance.is_dispatch()) {
         return metis(metis_coactivation_estimate(instance),
-                     [&] { return metis_coactivation_assignment(instance, options.seed); });
+                     [&] { return metis_coactivation_assignment(instance, options.effort.seed); });
       }
-      return metis(metis_layered_estimate(instance), [&] { return metis_layered_assignment(instance, options.seed); });
+      return metis(metis_layered_estimate(instance),
+                   [&] { return metis_layered_assignment(instance, options.effort.seed); });
     case Strategy::kMetisNaive:
-      return metis(metis_naive_estimate(instance), [&] { return metis_naive_assignment(instance, options.seed); });
+      return metis(metis_naive_estimate(instance),
+                   [&] { return metis_naive_assignment(instance, options.effort.seed); });
     case Strategy::kExflow:
       return {exflow_assignment(instance, budget)};
     case Strategy::kMoetuner: {
@@ -192,9 +197,11 @@ BaselineResult run_baseline(const Instance& instance, const PlaceOptions& option
 
 /// Published strategies that need no instance.
 Result<Placement> simple_placement(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options) {
-  if (options.strategy == Strategy::kRandom) return random_placement(profile, cluster, options.redundant, options.seed);
-  if (options.strategy == Strategy::kEplb) return eplb_placement(profile, cluster, options.redundant, options.groups);
-  return contiguous_placement(profile.shape.layer_ids, profile.shape.experts, options.redundant, cluster.gpus,
+  if (options.strategy == Strategy::kRandom)
+    return random_placement(profile, cluster, options.problem.redundant, options.effort.seed);
+  if (options.strategy == Strategy::kEplb)
+    return eplb_placement(profile, cluster, options.problem.redundant, options.problem.groups);
+  return contiguous_placement(profile.shape.layer_ids, profile.shape.experts, options.problem.redundant, cluster.gpus,
                               cluster.nodes);
 }
 
@@ -204,7 +211,8 @@ Result<Solution> place_simply(const RoutingProfile& profile, const Cluster& clus
   Budget budget = budget_of(options, clock.elapsed().count());
   Solution solution{with_split(profile, options, budget, std::move(placement))};
   solution.solve_seconds = clock.elapsed().count();
-  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.redundant, options.objective, options.threads));
+  EVENKEEL_TRY(instance, make_instance(profile, cluster, options.problem.redundant, options.problem.objective,
+                                       options.effort.threads));
   certify(profile, cluster, options, &instance, solution);
   return solution;
 }
@@ -214,12 +222,13 @@ Result<Solution> place_baseline(const RoutingProfile& profile, const Cluster& cl
   EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
   const Instance& instance = prepared.instance;
   Budget budget = budget_of(options, prepared.setup_seconds);
-  auto result = run_baseline(instance, options, bound_units(profile, cluster, options.redundant), budget, observer);
+  auto result =
+      run_baseline(instance, options, bound_units(profile, cluster, options.problem.redundant), budget, observer);
   if (!result.assignment) {
     return time_limit(fmt::format("{} found no placement in its time; give more", strategy_name(options.strategy)));
   }
   Solution solution{with_split(profile, options, budget, to_placement(instance, *result.assignment))};
-  if (options.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
+  if (options.problem.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
   if (!result.finished) solution.status = SolveStatus::kTimeLimit;
   solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   certify(profile, cluster, options, &instance, solution);
@@ -235,9 +244,9 @@ Status check_windows(const RoutingProfile& profile, const Cluster& cluster, cons
   std::ranges::transform(z_star, reached, z_star.begin(),
                          [](double best, double peak) { return std::min(best, peak); });
   // Loads alone have no communication to trade load for.
-  const double slack_ratio = profile.paths.empty() ? 0.0 : options.load_slack_ratio;
-  EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.redundant, {}, slack_ratio));
-  return verify_windows(solution.placement, profile, *options.robust, z_star, slack_ratio);
+  const double slack_ratio = profile.paths.empty() ? 0.0 : options.problem.load_slack_ratio;
+  EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.problem.redundant, {}, slack_ratio));
+  return verify_windows(solution.placement, profile, *options.problem.robust, z_star, slack_ratio);
 }
 
 Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
@@ -247,7 +256,7 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
   Budget budget = budget_of(options, prepared.setup_seconds);
   // Without a budget nobody looks at the bounds.
   auto bounds = budget.exhausted() ? std::vector<std::int64_t>(instance.layers(), 0)
-                                   : bound_units(profile, cluster, options.redundant);
+                                   : bound_units(profile, cluster, options.problem.redundant);
   std::optional<Assignment> start;
   if (instance.has_replicas() && !instance.has_windows()) {
     if (observer) observer("replicas");
@@ -263,8 +272,9 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
     options.strategy == Strategy::kMetisGlpk ? stages.refine_from_metis() : stages.search();
   }
   Solution solution{to_placement(instance, stages.assignment())};
-  if (options.replan)
-    solution.placement = with_few_moves(options.replan->running, solution.placement, profile, options.objective);
+  if (options.problem.replan)
+    solution.placement =
+        with_few_moves(options.problem.replan->running, solution.placement, profile, options.problem.objective);
   solution.placement = with_split(profile, options, budget, std::move(solution.placement));
   solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
   solution.stages = std::move(stages.reports());
@@ -276,13 +286,13 @@ Result<Solution> place_in_stages(const RoutingProfile& profile, const Cluster& c
     return solution;
   }
   // Copies that had to go to other nodes have their own loads.
-  const bool has_cap = !options.objective.weighted && !(options.survive > 0 && cluster.nodes > 1);
+  const bool has_cap = !options.problem.objective.weighted && !(options.problem.survive > 0 && cluster.nodes > 1);
   // Loads alone have no communication to trade load for.
-  const double slack_ratio = profile.paths.empty() ? 0.0 : options.load_slack_ratio;
-  EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.redundant,
+  const double slack_ratio = profile.paths.empty() ? 0.0 : options.problem.load_slack_ratio;
+  EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.problem.redundant,
                              has_cap ? std::span<const double>(solution.certificate.z_star) : std::span<const double>(),
                              slack_ratio));
-  if (options.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
+  if (options.problem.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
   if (is_exact || (solution.certificate.gap && *solution.certificate.gap < 1e-12)) {
     solution.status = SolveStatus::kOptimal;
   }
@@ -293,7 +303,7 @@ Result<Solution> place_within_moves(const RoutingProfile& profile, const Cluster
                                     const StageObserver& observer) {
   EVENKEEL_TRY(prepared, prepare(profile, cluster, options));
   Budget budget = budget_of(options, prepared.setup_seconds);
-  const auto bounds = bound_units(profile, cluster, options.redundant);
+  const auto bounds = bound_units(profile, cluster, options.problem.redundant);
   EVENKEEL_TRY(planned, replan(profile, cluster, options, prepared.instance, bounds, budget, observer));
   Solution solution{with_split(profile, options, budget, std::move(planned.placement))};
   solution.solve_seconds = prepared.setup_seconds + budget.elapsed().count();
@@ -302,12 +312,13 @@ Result<Solution> place_within_moves(const RoutingProfile& profile, const Cluster
   // The bound is of the copies that the instance has.
   certify(profile, cluster, options, prepared.instance.has_replicas() ? nullptr : &prepared.instance, solution);
   if (planned.duplicates == 0) {
-    EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.redundant, solution.certificate.z_star,
-                               profile.paths.empty() ? 0.0 : options.load_slack_ratio));
+    EVENKEEL_TRY_STATUS(verify(solution.placement, profile, cluster, options.problem.redundant,
+                               solution.certificate.z_star,
+                               profile.paths.empty() ? 0.0 : options.problem.load_slack_ratio));
   }
-  EVENKEEL_TRY(moves, count_moves(options.replan->running, solution.placement));
-  if (moves > *options.replan->moves_max) {
-    return failure(fmt::format("verifier: {} slots move; the budget is {}", moves, *options.replan->moves_max));
+  EVENKEEL_TRY(moves, count_moves(options.problem.replan->running, solution.placement));
+  if (moves > *options.problem.replan->moves_max) {
+    return failure(fmt::format("verifier: {} slots move; the budget is {}", moves, *options.problem.replan->moves_max));
   }
   return solution;
 }
@@ -346,8 +357,8 @@ Result<Solution> place_by_strategy(const RoutingProfile& profile, const Cluster&
 }  // namespace
 
 bool weighs_windows(const PlaceOptions& options) {
-  return options.robust && options.strategy == Strategy::kEvenkeel && !options.objective.weighted &&
-         !is_bounded(options) && options.survive == 0 && options.split == ReplicaSplit::kEven;
+  return options.problem.robust && options.strategy == Strategy::kEvenkeel && !options.problem.objective.weighted &&
+         !is_bounded(options) && options.problem.survive == 0 && options.problem.split == ReplicaSplit::kEven;
 }
 
 std::string_view strategy_name(Strategy strategy) {
@@ -369,16 +380,17 @@ Result<Solution> place(const RoutingProfile& profile, const Cluster& cluster, co
   EVENKEEL_TRY_STATUS(validate(options, profile, cluster));
   EVENKEEL_TRY_STATUS(check_loads(profile));
   EVENKEEL_TRY(solution, place_by_strategy(profile, cluster, options, observer));
-  if (options.replan) {
-    const Placement& running = options.replan->running;
+  if (options.problem.replan) {
+    const Placement& running = options.problem.replan->running;
     EVENKEEL_TRY(moves, count_moves(running, solution.placement));
     const bool keeps_budget = options.strategy == Strategy::kEvenkeel;
     const std::size_t forced = solution.replan ? solution.replan->moves_forced : 0;
-    solution.replan = {
-        moves, forced,
-        keeps_budget && options.replan->moves_max ? std::optional(forced + *options.replan->moves_max) : std::nullopt,
-        mean_of_loaded(peak_ratios(profile, running, cluster)),
-        mean_of_loaded(peak_ratios(profile, solution.placement, cluster))};
+    solution.replan = {moves, forced,
+                       keeps_budget && options.problem.replan->moves_max
+                           ? std::optional(forced + *options.problem.replan->moves_max)
+                           : std::nullopt,
+                       mean_of_loaded(peak_ratios(profile, running, cluster)),
+                       mean_of_loaded(peak_ratios(profile, solution.placement, cluster))};
   }
   return solution;
 }

@@ -37,8 +37,8 @@ class Replanning {
         cluster_(cluster),
         options_(options),
         instance_(instance),
-        running_(options.replan->running),
-        moves_max_(*options.replan->moves_max),
+        running_(options.problem.replan->running),
+        moves_max_(*options.problem.replan->moves_max),
         budget_(budget),
         observer_(observer) {}
 
@@ -63,14 +63,14 @@ class Replanning {
   ReplannedLoads replan_for_loads(std::span<const std::int64_t> bound_units, double share) {
     Grid<ExpertIndex> hint;
     if (!budget_.exhausted()) {
-      Assignment free = lpt_assignment(instance_, options_.threads);
+      Assignment free = lpt_assignment(instance_, options_.effort.threads);
       BudgetSlice slice(budget_, kFreeShare);
-      balance_loads(instance_, bound_units, slice, options_.seed, options_.threads, free);
+      balance_loads(instance_, bound_units, slice, options_.effort.seed, options_.effort.threads, free);
       hint = relabel_to(running_, to_placement(instance_, free), RenameScope::kEachLayer).fields().expert_of_slot;
     }
     const auto layers = replan_layers(profile_, running_);
     BudgetSlice slice(budget_, share);
-    return replan_loads(layers, bound_units, hint, moves_max_, slice, options_.seed, options_.threads);
+    return replan_loads(layers, bound_units, hint, moves_max_, slice, options_.effort.seed, options_.effort.threads);
   }
 
   [[nodiscard]] Placement rows_of(const ReplannedLoads& loads) const {
@@ -85,8 +85,8 @@ class Replanning {
     LoadGoal caps;
     for (std::size_t layer = 0; layer < loads.frontiers.size(); ++layer) {
       const auto best = static_cast<long double>(loads.point(layer).largest_units);
-      const auto cap =
-          static_cast<std::int64_t>(std::floor(best * (1.0L + static_cast<long double>(options_.load_slack_ratio))));
+      const auto cap = static_cast<std::int64_t>(
+          std::floor(best * (1.0L + static_cast<long double>(options_.problem.load_slack_ratio))));
       caps.threshold_units.push_back(cap);
       const auto points = loads.frontiers[layer].points();
       const auto first = std::ranges::find_if(points, [&](const auto* point) { return point->largest_units <= cap; });
@@ -94,17 +94,18 @@ class Replanning {
     }
     const Placement start = rows_of(loads);
     if (!instance_.has_replicas()) return searched(instance_, start, caps);
-    EVENKEEL_TRY(instance, make_instance(profile_, cluster_, copies_of(start), options_.objective, options_.threads));
+    EVENKEEL_TRY(instance, make_instance(profile_, cluster_, copies_of(start), options_.problem.objective,
+                                         options_.effort.threads));
     return searched(instance, start, caps);
   }
 
   [[nodiscard]] Placement searched(const Instance& instance, const Placement& start, const LoadGoal& caps) {
     return to_placement(instance, replan_traffic(instance, to_assignment(instance, start), running_, caps, moves_max_,
-                                                 budget_, options_.seed));
+                                                 budget_, options_.effort.seed));
   }
 
   [[nodiscard]] double value(const Placement& placement) const {
-    return value_of(profile_, cluster_, options_.objective, placement).value;
+    return value_of(profile_, cluster_, options_.problem.objective, placement).value;
   }
 
   void begin(const char* name, double value_before) {

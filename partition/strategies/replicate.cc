@@ -19,7 +19,10 @@ namespace {
 constexpr double kGapLeft = 1e-3;
 
 ReplicaSearch search_of(const PlaceOptions& options) {
-  return {.copies_min = options.survive + 1, .nodes = 1, .seed = options.seed, .threads = options.threads};
+  return {.copies_min = options.problem.survive + 1,
+          .nodes = 1,
+          .seed = options.effort.seed,
+          .threads = options.effort.threads};
 }
 
 /// Second copies on second nodes; with loads alone what that unbalances is balanced anew.
@@ -39,21 +42,22 @@ Placement spread(const RoutingProfile& profile, const PlaceOptions& options, Bud
 }  // namespace
 
 Status check_survival(const PlaceOptions& options, std::size_t experts, const Cluster& cluster) {
-  if (options.survive == 0) return {};
-  if (options.survive > 1) return invalid_input(fmt::format("survive is {}; give 0 or 1", options.survive));
+  if (options.problem.survive == 0) return {};
+  if (options.problem.survive > 1)
+    return invalid_input(fmt::format("survive is {}; give 0 or 1", options.problem.survive));
   if (options.strategy != Strategy::kEvenkeel && options.strategy != Strategy::kMetisGlpk &&
       options.strategy != Strategy::kLpt) {
     return invalid_input(fmt::format("strategy {} does not keep a second copy of every expert; give {}, {} or {}",
                                      strategy_name(options.strategy), strategy_name(Strategy::kEvenkeel),
                                      strategy_name(Strategy::kMetisGlpk), strategy_name(Strategy::kLpt)));
   }
-  if (options.replan && options.replan->moves_max)
+  if (options.problem.replan && options.problem.replan->moves_max)
     return invalid_input("a budget of moves may not pay for a second copy of every expert; leave one of the two out");
   if (cluster.gpus == 1) return infeasible("1 GPU cannot be lost; give at least 2 GPUs");
-  if (options.redundant >= experts) return {};
+  if (options.problem.redundant >= experts) return {};
   const std::size_t smallest = (2 * experts + cluster.gpus - 1) / cluster.gpus * cluster.gpus - experts;
   return infeasible(fmt::format("{} redundant slots are too few for a second copy of each of {} experts; {} would do",
-                                options.redundant, experts, smallest));
+                                options.problem.redundant, experts, smallest));
 }
 
 Result<std::optional<Assignment>> search_copies(const RoutingProfile& profile, const Cluster& cluster,
@@ -61,9 +65,9 @@ Result<std::optional<Assignment>> search_copies(const RoutingProfile& profile, c
                                                 Budget& budget, Instance& instance) {
   if (!instance.has_replicas() || budget.exhausted()) return std::optional<Assignment>();
   const bool has_communication = instance.has_traffic() || instance.is_dispatch();
-  Assignment assignment = lpt_assignment(instance, options.threads);
+  Assignment assignment = lpt_assignment(instance, options.effort.threads);
   BudgetSlice balancing(budget, 0.03);
-  balance_loads(instance, bound_units, balancing, options.seed, options.threads, assignment);
+  balance_loads(instance, bound_units, balancing, options.effort.seed, options.effort.threads, assignment);
   const auto largest = largest_loads(instance, assignment);
   std::vector<std::int64_t> targets = largest;
   bool has_gap = false;
@@ -78,21 +82,22 @@ Result<std::optional<Assignment>> search_copies(const RoutingProfile& profile, c
   BudgetSlice slice(budget, has_communication ? 0.05 : 0.4);
   const Placement found = with_rows(start, balance_replicas(layers, targets, search_of(options), slice));
   if (found == start) return std::optional<Assignment>();
-  EVENKEEL_TRY(made, make_instance(profile, cluster, copies_of(found), options.objective, options.threads));
+  EVENKEEL_TRY(made,
+               make_instance(profile, cluster, copies_of(found), options.problem.objective, options.effort.threads));
   instance = std::move(made);
   return std::optional(to_assignment(instance, found));
 }
 
 Placement with_split(const RoutingProfile& profile, const PlaceOptions& options, Budget& budget, Placement placement) {
-  const bool is_uneven = options.split == ReplicaSplit::kUneven && placement.redundant() > 0;
+  const bool is_uneven = options.problem.split == ReplicaSplit::kUneven && placement.redundant() > 0;
   const bool is_searched = options.strategy == Strategy::kEvenkeel || options.strategy == Strategy::kMetisGlpk;
-  if (is_uneven && is_searched && profile.paths.empty() && !options.replan && !budget.exhausted()) {
-    BudgetSlice slice(budget, options.survive > 0 ? 0.3 : 1.0);
+  if (is_uneven && is_searched && profile.paths.empty() && !options.problem.replan && !budget.exhausted()) {
+    BudgetSlice slice(budget, options.problem.survive > 0 ? 0.3 : 1.0);
     const auto layers = replan_layers(profile, placement);
     placement = with_rows(placement, balance_uneven(layers, profile.total_load(), search_of(options), slice));
   }
-  if (options.survive > 0 && placement.nodes() > 1) placement = spread(profile, options, budget, placement);
-  if (is_uneven) placement = with_uneven_shares(placement, profile, options.threads);
+  if (options.problem.survive > 0 && placement.nodes() > 1) placement = spread(profile, options, budget, placement);
+  if (is_uneven) placement = with_uneven_shares(placement, profile, options.effort.threads);
   return placement;
 }
 

@@ -63,10 +63,10 @@ Stages::Stages(const Instance& instance, const PlaceOptions& options, std::vecto
       bound_units_(std::move(bound_units)),
       budget_(budget),
       observer_(observer),
-      goal_{{}, options.objective.weighted ? 1.0 : 0.0} {}
+      goal_{{}, options.problem.objective.weighted ? 1.0 : 0.0} {}
 
 void Stages::pack() {
-  run("lpt", 1.0, [&](BudgetSlice&) { return lpt_assignment(instance_, options_.threads); });
+  run("lpt", 1.0, [&](BudgetSlice&) { return lpt_assignment(instance_, options_.effort.threads); });
   best_ = current_;
 }
 
@@ -90,22 +90,22 @@ bool Stages::solve_exactly() {
 
 void Stages::balance() {
   // Searches for an uneven split and for second nodes come after.
-  const bool is_last = options_.split == ReplicaSplit::kEven && options_.survive == 0;
+  const bool is_last = options_.problem.split == ReplicaSplit::kEven && options_.problem.survive == 0;
   const double share_of_loads_alone = is_last ? 1.0 : 0.3;
   run("balance", has_communication() ? 0.05 : share_of_loads_alone, [&](BudgetSlice& slice) {
     Assignment assignment = current_.assignment;
     if (instance_.has_windows()) {
-      balance_windows(instance_, slice, options_.seed, options_.threads, assignment);
+      balance_windows(instance_, slice, options_.effort.seed, options_.effort.threads, assignment);
       return assignment;
     }
-    balance_loads(instance_, bound_units_, slice, options_.seed, options_.threads, assignment);
+    balance_loads(instance_, bound_units_, slice, options_.effort.seed, options_.effort.threads, assignment);
     return assignment;
   });
   best_ = current_;
   balanced_ = current_.assignment;
   if (!instance_.has_windows()) return set_goal(largest_loads(instance_, best_.assignment));
   goal_.window_peak_max = window_peaks(instance_, best_.assignment);
-  for (double& peak : goal_.window_peak_max) peak *= 1.0 + options_.load_slack_ratio;
+  for (double& peak : goal_.window_peak_max) peak *= 1.0 + options_.problem.load_slack_ratio;
 }
 
 bool Stages::has_communication() const { return instance_.has_traffic() || instance_.is_dispatch(); }
@@ -114,7 +114,7 @@ void Stages::set_goal(const std::vector<std::int64_t>& best_units) {
   goal_.threshold_units = goal_.is_cap() ? best_units : bound_units_;
   // Loads alone have no communication to trade load for.
   if (!goal_.is_cap() || !has_communication()) return;
-  for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.load_slack_ratio);
+  for (std::int64_t& units : goal_.threshold_units) units = with_slack(units, options_.problem.load_slack_ratio);
 }
 
 void Stages::search() {
@@ -131,17 +131,17 @@ void Stages::search() {
 void Stages::search_resident() {
   // Starts are cheap next to the search or left out: it forgets most of them.
   constexpr double kStartShare = 0.04;
-  if (options_.without.search || has_time_for(descent_estimate(instance_), kStartShare))
+  if (options_.diagnostics.without.search || has_time_for(descent_estimate(instance_), kStartShare))
     try_start("lpt", kStartShare, [&] { return *balanced_; });
-  if (!options_.without.transport && has_time_for(transport_estimate(instance_), kStartShare))
+  if (!options_.diagnostics.without.transport && has_time_for(transport_estimate(instance_), kStartShare))
     try_start("transport", kStartShare, [&] { return transport_assignment(instance_, *balanced_); });
-  if (!options_.without.metis && has_time_for(metis_folded_estimate(instance_), kStartShare))
-    try_start("metis folded", kStartShare, [&] { return metis_folded_assignment(instance_, options_.seed); });
-  if (!options_.without.metis && has_time_for(metis_layered_estimate(instance_), 2 * kStartShare))
-    try_start("metis layered", kStartShare, [&] { return metis_layered_assignment(instance_, options_.seed); });
+  if (!options_.diagnostics.without.metis && has_time_for(metis_folded_estimate(instance_), kStartShare))
+    try_start("metis folded", kStartShare, [&] { return metis_folded_assignment(instance_, options_.effort.seed); });
+  if (!options_.diagnostics.without.metis && has_time_for(metis_layered_estimate(instance_), 2 * kStartShare))
+    try_start("metis layered", kStartShare, [&] { return metis_layered_assignment(instance_, options_.effort.seed); });
   // Exact refinement finds little after a search, so it gets what a first look at every layer fits in, or nothing.
-  const bool has_glpk = !options_.without.glpk && has_time_for(sweep_estimate(instance_), 0.1);
-  if (!options_.without.search) search_by_swaps(has_glpk ? 0.87 : 0.98);
+  const bool has_glpk = !options_.diagnostics.without.glpk && has_time_for(sweep_estimate(instance_), 0.1);
+  if (!options_.diagnostics.without.search) search_by_swaps(has_glpk ? 0.87 : 0.98);
   current_ = best_;
   run("relabel", 0.1, [&](BudgetSlice& slice) {
     Arrangement arrangement(instance_, current_.assignment);
@@ -149,15 +149,16 @@ void Stages::search_resident() {
     return arrangement.assignment();
   });
   keep_current_if_better();
-  if (has_glpk || (options_.without.search && !options_.without.glpk)) refine_exactly(0.6);
+  if (has_glpk || (options_.diagnostics.without.search && !options_.diagnostics.without.glpk)) refine_exactly(0.6);
 }
 
 void Stages::search_windows() {
   if (!instance_.has_traffic()) return;
   set_current(*balanced_);
-  if (!options_.without.search) {
+  if (!options_.diagnostics.without.search) {
     run("search", 0.9, [&](BudgetSlice& slice) {
-      return anneal(instance_, current_.assignment, goal_, slice, {Level::kGpus, options_.seed, options_.threads});
+      return anneal(instance_, current_.assignment, goal_, slice,
+                    {Level::kGpus, options_.effort.seed, options_.effort.threads});
     });
   }
   run("search descent", 0.8, [&](BudgetSlice& slice) {
@@ -181,7 +182,7 @@ void Stages::search_by_swaps(double share) {
   anneal_resident(share - kShakeShare);
   current_ = best_;
   run("shake", kShakeShare,
-      [&](BudgetSlice& slice) { return shake(instance_, current_.assignment, goal_, slice, options_.seed); });
+      [&](BudgetSlice& slice) { return shake(instance_, current_.assignment, goal_, slice, options_.effort.seed); });
   keep_current_if_better();
 }
 
@@ -194,13 +195,14 @@ void Stages::anneal_resident(double share) {
     run("search nodes", kNodeShare * share, [&](BudgetSlice& slice) {
       Assignment nodes = current_.assignment;
       for (GpuIndex& part : nodes.cells()) part = static_cast<GpuIndex>(instance_.node_of(part));
-      const AnnealOptions options{Level::kNodes, options_.seed, options_.threads};
+      const AnnealOptions options{Level::kNodes, options_.effort.seed, options_.effort.threads};
       return lpt_within_nodes(instance_, anneal(instance_, std::move(nodes), goal_, slice, options));
     });
     gpu_share = (share - kNodeShare * share) / (1 - kNodeShare * share);
   }
   run("search", gpu_share, [&](BudgetSlice& slice) {
-    return anneal(instance_, current_.assignment, goal_, slice, {Level::kGpus, options_.seed, options_.threads});
+    return anneal(instance_, current_.assignment, goal_, slice,
+                  {Level::kGpus, options_.effort.seed, options_.effort.threads});
   });
   run("search descent", 0.5, [&](BudgetSlice& slice) {
     Arrangement arrangement(instance_, current_.assignment);
@@ -213,22 +215,22 @@ void Stages::anneal_resident(double share) {
 
 void Stages::search_dispatch() {
   std::vector<std::pair<std::string, Assignment>> starts{{"lpt", *balanced_}};
-  if (!options_.without.metis && has_time_for(metis_coactivation_estimate(instance_), 0.3)) {
+  if (!options_.diagnostics.without.metis && has_time_for(metis_coactivation_estimate(instance_), 0.3)) {
     run("metis co-activation start", 1.0,
-        [&](BudgetSlice&) { return metis_coactivation_assignment(instance_, options_.seed); });
+        [&](BudgetSlice&) { return metis_coactivation_assignment(instance_, options_.effort.seed); });
     starts.emplace_back("metis co-activation", current_.assignment);
   }
   for (const auto& [name, start] : starts) {
     set_current(start);
     run(name + " descent", 0.1, [&](BudgetSlice& slice) {
-      return descend_dispatch(instance_, current_.assignment, *balanced_, goal_, slice, options_.threads);
+      return descend_dispatch(instance_, current_.assignment, *balanced_, goal_, slice, options_.effort.threads);
     });
     keep_better_layers();
   }
-  if (options_.without.search) return;
+  if (options_.diagnostics.without.search) return;
   set_current(*balanced_);
   run("search", 1.0, [&](BudgetSlice& slice) {
-    return anneal_dispatch(instance_, *balanced_, goal_, slice, options_.seed, options_.threads);
+    return anneal_dispatch(instance_, *balanced_, goal_, slice, options_.effort.seed, options_.effort.threads);
   });
   keep_better_layers();
 }
@@ -242,14 +244,14 @@ void Stages::keep_better_layers() {
 void Stages::refine_from_metis() {
   if (budget_.exhausted() || !instance_.has_traffic()) return;
   try_start("lpt", 0.1, [&] { return *balanced_; });
-  if (options_.without.metis) {
+  if (options_.diagnostics.without.metis) {
     // Only the exact refinement of the descent from LPT is asked for.
   } else if (has_time_for(metis_layered_estimate(instance_), 0.5)) {
-    try_start("metis layered", 0.2, [&] { return metis_layered_assignment(instance_, options_.seed); });
+    try_start("metis layered", 0.2, [&] { return metis_layered_assignment(instance_, options_.effort.seed); });
   } else if (has_time_for(metis_folded_estimate(instance_), 0.5)) {
-    try_start("metis folded", 0.2, [&] { return metis_folded_assignment(instance_, options_.seed); });
+    try_start("metis folded", 0.2, [&] { return metis_folded_assignment(instance_, options_.effort.seed); });
   }
-  if (!options_.without.glpk) refine_exactly(0.9);
+  if (!options_.diagnostics.without.glpk) refine_exactly(0.9);
 }
 
 void Stages::refine_exactly(double layer_share) {
@@ -323,7 +325,7 @@ bool Stages::is_within_caps(const Assignment& assignment) const {
 
 double Stages::value(const Assignment& assignment) const {
   const auto [peaks, loaded] = peak_sum(instance_, assignment);
-  if (options_.objective.weighted) return peaks + communication(instance_, assignment);
+  if (options_.problem.objective.weighted) return peaks + communication(instance_, assignment);
   if (instance_.has_traffic() || instance_.is_dispatch()) return communication(instance_, assignment);
   return loaded == 0 ? 0.0 : peaks / static_cast<double>(loaded);
 }

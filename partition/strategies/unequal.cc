@@ -32,9 +32,9 @@ std::vector<std::uint32_t> slots_of(const Cluster& cluster, std::size_t slots) {
 }
 
 Status check(const PlaceOptions& options, std::size_t experts, const std::vector<std::uint32_t>& slots) {
-  if (options.objective.weighted)
+  if (options.problem.objective.weighted)
     return invalid_input("the weighted objective is for equal GPUs; ask for the lexicographic one");
-  if (options.split == ReplicaSplit::kUneven)
+  if (options.problem.split == ReplicaSplit::kUneven)
     return invalid_input("an uneven split is for equal GPUs and loads in tokens; ask for the even one");
   for (std::size_t gpu = 0; gpu < slots.size(); ++gpu) {
     if (slots[gpu] <= experts) continue;
@@ -42,7 +42,7 @@ Status check(const PlaceOptions& options, std::size_t experts, const std::vector
                                   slots[gpu], experts, experts));
   }
   const auto used = static_cast<std::size_t>(std::ranges::count_if(slots, [](std::uint32_t n) { return n > 0; }));
-  if (used <= options.survive)
+  if (used <= options.problem.survive)
     return infeasible(fmt::format("{} GPU has slots, and none can be lost; give slots on two at least", used));
   return {};
 }
@@ -62,18 +62,18 @@ class UnequalPlacing {
     const bool has_paths = !profile_.paths.empty();
     begin("loads", rows_of_start());
     Placement balanced = keeps_running() ? replan_for_loads(has_paths) : balance(has_paths);
-    if (options_.survive > 0 && cluster_.nodes > 1)
+    if (options_.problem.survive > 0 && cluster_.nodes > 1)
       balanced = with_rows(balanced, spread_over_nodes(layers_from(balanced), cluster_.nodes));
     end(balanced);
     Placement placement = balanced;
-    if (has_paths && options_.survive == 0 && !budget_.exhausted()) {
+    if (has_paths && options_.problem.survive == 0 && !budget_.exhausted()) {
       begin("communication", balanced);
       EVENKEEL_TRY(searched, search_traffic(balanced));
       placement = std::move(searched);
       end(placement);
     }
-    if (options_.replan) {
-      EVENKEEL_TRY(kept, keep_slots(options_.replan->running, placement));
+    if (options_.problem.replan) {
+      EVENKEEL_TRY(kept, keep_slots(options_.problem.replan->running, placement));
       placement = std::move(kept);
     }
     return certified(balanced, std::move(placement));
@@ -81,7 +81,7 @@ class UnequalPlacing {
 
  private:
   /// Second copies of all experts are not to be had by few moves.
-  [[nodiscard]] bool keeps_running() const { return options_.replan && options_.survive == 0; }
+  [[nodiscard]] bool keeps_running() const { return options_.problem.replan && options_.problem.survive == 0; }
 
   void set_layers() {
     const std::size_t experts = profile_.shape.experts;
@@ -89,7 +89,7 @@ class UnequalPlacing {
         static_cast<std::size_t>(std::ranges::count_if(cluster_.slots, [](std::uint32_t slots) { return slots > 0; }));
     const std::size_t redundant = cluster_.slots_in_all() - experts;
     const std::size_t copies_max = std::min(used, redundant + 1);
-    auto costs = copy_costs(profile_, copies_max, options_.time_model);
+    auto costs = copy_costs(profile_, copies_max, options_.problem.time_model);
     for (std::size_t row = 0; row < costs.size(); ++row) {
       ReplanLayer& layer = layers_.emplace_back();
       layer.gpus = cluster_.gpus;
@@ -98,14 +98,14 @@ class UnequalPlacing {
       for (const double speed : speeds_) layer.slowness.push_back(1.0 / speed);
       layer.copy_units = std::move(costs[row]);
       for (std::size_t expert = 0; expert < experts; ++expert) layer.load_units.push_back(layer.copy_units(expert, 0));
-      if (options_.replan) {
-        layer.held = held_in(options_.replan->running, LayerId(row));
+      if (options_.problem.replan) {
+        layer.held = held_in(options_.problem.replan->running, LayerId(row));
       }
       if (keeps_running()) {
-        layer.running = fill_slots(layer, options_.replan->running, LayerId(row));
+        layer.running = fill_slots(layer, options_.problem.replan->running, LayerId(row));
         moves_forced_ += ReplanSlots(layer, layer.running).moves();
       } else {
-        layer.running = pack_slots(layer, options_.survive + 1, copy_max(layer));
+        layer.running = pack_slots(layer, options_.problem.survive + 1, copy_max(layer));
       }
     }
   }
@@ -121,9 +121,9 @@ class UnequalPlacing {
   void set_bounds() {
     // It takes a second for 58 layers of 256 experts with 32 replicas.
     constexpr std::chrono::seconds kTimeWithDual(4);
-    const bool with_dual = options_.work_units || options_.time >= kTimeWithDual;
+    const bool with_dual = options_.effort.work_units || options_.effort.time >= kTimeWithDual;
     bounds_.resize(layers_.size());
-    for_each_item(layers_.size(), options_.threads, [&](std::size_t row) {
+    for_each_item(layers_.size(), options_.effort.threads, [&](std::size_t row) {
       bounds_[row] = unequal_bound(layers_[row].copy_units, cluster_.slots, speeds_, with_dual);
     });
   }
@@ -158,15 +158,18 @@ class UnequalPlacing {
   }
 
   [[nodiscard]] Placement balance(bool is_before_traffic) {
-    const ReplicaSearch search{
-        .copies_min = options_.survive + 1, .nodes = 1, .seed = options_.seed, .threads = options_.threads};
+    const ReplicaSearch search{.copies_min = options_.problem.survive + 1,
+                               .nodes = 1,
+                               .seed = options_.effort.seed,
+                               .threads = options_.effort.threads};
     BudgetSlice slice(budget_, is_before_traffic ? kLoadShareBeforeTraffic : 1.0);
     return with_rows_of(balance_replicas(layers_, bound_units(), search, slice));
   }
 
   [[nodiscard]] Placement replan_for_loads(bool is_before_traffic) {
     BudgetSlice slice(budget_, is_before_traffic ? kLoadShareBeforeTraffic : 1.0);
-    const auto found = replan_loads(layers_, bound_units(), {}, moves_max(), slice, options_.seed, options_.threads);
+    const auto found =
+        replan_loads(layers_, bound_units(), {}, moves_max(), slice, options_.effort.seed, options_.effort.threads);
     Grid<ExpertIndex> rows(layers_.size(), layers_.front().running.size());
     for (std::size_t row = 0; row < rows.rows(); ++row)
       std::ranges::copy(found.point(row).expert_of_slot, rows[row].begin());
@@ -175,12 +178,13 @@ class UnequalPlacing {
 
   [[nodiscard]] std::size_t moves_max() const {
     const std::size_t all = layers_.size() * cluster_.slots_in_all();
-    if (!options_.replan || !options_.replan->moves_max) return all;
-    return std::min(all, moves_forced_ + *options_.replan->moves_max);
+    if (!options_.problem.replan || !options_.problem.replan->moves_max) return all;
+    return std::min(all, moves_forced_ + *options_.problem.replan->moves_max);
   }
 
   Result<Placement> search_traffic(const Placement& start) {
-    EVENKEEL_TRY(instance, make_instance(profile_, cluster_, copies_of(start), options_.objective, options_.threads));
+    EVENKEEL_TRY(instance, make_instance(profile_, cluster_, copies_of(start), options_.problem.objective,
+                                         options_.effort.threads));
     for (std::size_t row = 0; row < instance.layers(); ++row) {
       std::vector<std::size_t> copies(instance.experts, 0);
       for (const ExpertIndex expert : instance.expert_of_item[row]) ++copies[expert];
@@ -194,11 +198,12 @@ class UnequalPlacing {
     const auto layers = layers_from(start);
     for (const ReplanLayer& layer : layers) {
       const auto best = static_cast<double>(ReplanSlots(layer, layer.running).largest_load());
-      caps.threshold_units.push_back(static_cast<std::int64_t>(std::floor(best * (1.0 + options_.load_slack_ratio))));
+      caps.threshold_units.push_back(
+          static_cast<std::int64_t>(std::floor(best * (1.0 + options_.problem.load_slack_ratio))));
     }
-    const Placement& running = options_.replan ? options_.replan->running : start;
+    const Placement& running = options_.problem.replan ? options_.problem.replan->running : start;
     return to_placement(instance, replan_traffic(instance, to_assignment(instance, start), running, caps, moves_max(),
-                                                 budget_, options_.seed));
+                                                 budget_, options_.effort.seed));
   }
 
   /// Largest cost over speed of each layer, to that of one copy of each expert evenly spread [layers].
@@ -223,17 +228,17 @@ class UnequalPlacing {
     }
     certificate.value = value(solution.placement);
     if (profile_.paths.empty()) set_bound(mean_of_loaded(certificate.load_bound), certificate);
-    if (options_.time_model) certificate.step_time_bound = step_time_bound();
+    if (options_.problem.time_model) certificate.step_time_bound = step_time_bound();
     solution.stages = std::move(stages_);
-    const double slack_ratio = profile_.paths.empty() ? 0.0 : options_.load_slack_ratio;
+    const double slack_ratio = profile_.paths.empty() ? 0.0 : options_.problem.load_slack_ratio;
     const std::size_t redundant = cluster_.slots_in_all() - profile_.shape.experts;
-    const auto caps = options_.survive > 0 && cluster_.nodes > 1 ? std::vector<double>() : certificate.z_star;
+    const auto caps = options_.problem.survive > 0 && cluster_.nodes > 1 ? std::vector<double>() : certificate.z_star;
     EVENKEEL_TRY_STATUS(
-        verify(solution.placement, profile_, cluster_, redundant, caps, slack_ratio, options_.time_model));
-    if (options_.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
+        verify(solution.placement, profile_, cluster_, redundant, caps, slack_ratio, options_.problem.time_model));
+    if (options_.problem.survive > 0) EVENKEEL_TRY_STATUS(verify_survival(solution.placement));
     if (certificate.gap && *certificate.gap < 1e-12) solution.status = SolveStatus::kOptimal;
-    if (!options_.replan) return solution;
-    EVENKEEL_TRY(moves, count_moves(options_.replan->running, solution.placement));
+    if (!options_.problem.replan) return solution;
+    EVENKEEL_TRY(moves, count_moves(options_.problem.replan->running, solution.placement));
     if (moves > moves_max())
       return failure(fmt::format("verifier: {} slots move; the budget is {}", moves, moves_max()));
     solution.replan.emplace().moves_forced = moves_forced_;
@@ -245,14 +250,14 @@ class UnequalPlacing {
     for (std::size_t row = 0; row < bounds_.size(); ++row) {
       sum += std::chrono::duration<double>(bounds_[row] / kCostUnitsPerSecond *
                                            static_cast<double>(rounds_of(profile_, row)));
-      if (bounds_[row] > 0) sum += options_.time_model->other_per_layer;
+      if (bounds_[row] > 0) sum += options_.problem.time_model->other_per_layer;
     }
     return sum;
   }
 
   [[nodiscard]] double value(const Placement& placement) const {
     if (profile_.paths.empty()) return mean_of_loaded(peaks(placement));
-    return value_of(profile_, cluster_, options_.objective, placement).value;
+    return value_of(profile_, cluster_, options_.problem.objective, placement).value;
   }
 
   void begin(const char* name, const Placement& before) {
@@ -283,17 +288,17 @@ class UnequalPlacing {
 }  // namespace
 
 bool is_unequal(const Cluster& cluster, const PlaceOptions& options, std::size_t experts) {
-  if (!cluster.is_uniform() || options.time_model) return true;
-  if (!options.replan) return false;
-  const auto slots = slots_of(cluster, experts + options.redundant);
-  return !cluster.slots.empty() && options.replan->running.fields().slots_of_gpu != slots;
+  if (!cluster.is_uniform() || options.problem.time_model) return true;
+  if (!options.problem.replan) return false;
+  const auto slots = slots_of(cluster, experts + options.problem.redundant);
+  return !cluster.slots.empty() && options.problem.replan->running.fields().slots_of_gpu != slots;
 }
 
 Result<Solution> place_unequally(const RoutingProfile& profile, const Cluster& cluster, const PlaceOptions& options,
                                  Budget& budget, const StageObserver& observer) {
   const std::size_t experts = profile.shape.experts;
-  if (cluster.slots.empty()) EVENKEEL_TRY_STATUS(equal_slots_per_gpu(experts, options.redundant, cluster.gpus));
-  auto slots = slots_of(cluster, experts + options.redundant);
+  if (cluster.slots.empty()) EVENKEEL_TRY_STATUS(equal_slots_per_gpu(experts, options.problem.redundant, cluster.gpus));
+  auto slots = slots_of(cluster, experts + options.problem.redundant);
   EVENKEEL_TRY_STATUS(check(options, experts, slots));
   return UnequalPlacing(profile, cluster, options, std::move(slots), budget, observer).solve();
 }

@@ -193,7 +193,7 @@ StepTimeModel ModelArguments::step_time(const Cluster& cluster) const {
 }
 
 void SolveArguments::add_to(CLI::App& command) {
-  add_setting(command, "--redundant", options.redundant, "Spare slots a layer, over all GPUs")
+  add_setting(command, "--redundant", options.problem.redundant, "Spare slots a layer, over all GPUs")
       ->check(CLI::Range(std::size_t{0}, std::size_t{1} << 24))
       ->capture_default_str();
   add_setting(command, "--split", split,
@@ -201,7 +201,7 @@ void SolveArguments::add_to(CLI::App& command) {
               "least largest GPU load")
       ->check(CLI::IsMember({"even", "uneven"}))
       ->capture_default_str();
-  add_setting(command, "--survive", options.survive,
+  add_setting(command, "--survive", options.problem.survive,
               "1: every expert on two GPUs, and on two nodes where there are several, so that one can be lost")
       ->check(CLI::Range(std::size_t{0}, std::size_t{1}))
       ->capture_default_str();
@@ -218,10 +218,10 @@ void SolveArguments::add_to(CLI::App& command) {
               "What of each GPU is evened out: load in tokens, or the modelled time of a step of --batch-tokens, "
               "touched experts included; default: time where the cluster's speeds differ, else load")
       ->check(CLI::IsMember({"load", "time"}));
-  add_setting(command, "--work", options.work_units,
+  add_setting(command, "--work", options.effort.work_units,
               "Budget in work units instead of --time; equal runs give equal placements");
-  add_setting(command, "--seed", options.seed, "Seed of everything random")->capture_default_str();
-  add_setting(command, "--threads", options.threads, "Threads of the search: 1 or 2")
+  add_setting(command, "--seed", options.effort.seed, "Seed of everything random")->capture_default_str();
+  add_setting(command, "--threads", options.effort.threads, "Threads of the search: 1 or 2")
       ->check(CLI::Range(std::size_t{1}, std::size_t{2}))
       ->capture_default_str();
   add_setting(command, "--objective", objective,
@@ -242,7 +242,7 @@ void SolveArguments::add_to(CLI::App& command) {
 }
 
 std::size_t SolveArguments::groups_of(const std::optional<ModelSpec>& model) const {
-  return groups.value_or(model ? model->routing_groups : options.groups);
+  return groups.value_or(model ? model->routing_groups : options.problem.groups);
 }
 
 std::chrono::duration<double> SolveArguments::time_for(const Cluster& cluster) const {
@@ -254,27 +254,28 @@ PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model
   const auto is_left_out = [&](const char* stage) { return std::ranges::find(without, stage) != without.end(); };
   PlaceOptions result = options;
   result.strategy = strategy;
-  result.groups = groups_of(model.spec);
-  result.time = time_for(cluster);
-  result.load_slack_ratio = value_or_exit(parse_slack(slack));
+  result.problem.groups = groups_of(model.spec);
+  result.effort.time = time_for(cluster);
+  result.problem.load_slack_ratio = value_or_exit(parse_slack(slack));
   if (slack == "auto" && objective != "lexicographic") {
     throw CommandError{
         {ErrorCode::kInvalidInput, "--slack auto is for the lexicographic objective; the weighted one has no slack"}};
   }
   const bool has_speeds = std::ranges::adjacent_find(cluster.speeds, std::not_equal_to<>()) != cluster.speeds.end();
-  if (balance ? *balance == "time" : has_speeds) result.time_model = model.step_time(cluster);
+  if (balance ? *balance == "time" : has_speeds) result.problem.time_model = model.step_time(cluster);
   // The slots that a cluster gives are the measure; place() says where they are too few, or contradict --redundant.
-  const bool is_given = result.redundant > 0 && !has_lost(cluster);
-  if (!is_given && cluster.slots_in_all() > experts) result.redundant = cluster.slots_in_all() - experts;
-  result.split = split == "uneven" ? ReplicaSplit::kUneven : ReplicaSplit::kEven;
-  result.objective = {comm, value_or_exit(parse_objective(objective))};
-  result.robust = value_or_exit(parse_robust(robust.value_or("mean")));
-  if (robust && result.objective.weighted) {
+  const bool is_given = result.problem.redundant > 0 && !has_lost(cluster);
+  if (!is_given && cluster.slots_in_all() > experts) result.problem.redundant = cluster.slots_in_all() - experts;
+  result.problem.split = split == "uneven" ? ReplicaSplit::kUneven : ReplicaSplit::kEven;
+  result.problem.objective = {comm, value_or_exit(parse_objective(objective))};
+  result.problem.robust = value_or_exit(parse_robust(robust.value_or("mean")));
+  if (robust && result.problem.objective.weighted) {
     throw CommandError{{ErrorCode::kInvalidInput,
                         "--robust caps the load of windows, the weighted objective has no caps; give the lexicographic "
                         "one or leave --robust out"}};
   }
-  result.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"), is_left_out("glpk")};
+  result.diagnostics.without = {is_left_out("metis"), is_left_out("transport"), is_left_out("search"),
+                                is_left_out("glpk")};
   return result;
 }
 
@@ -348,7 +349,7 @@ void check_robust(const SolveArguments& solve, const FromArguments& from) {
 }
 
 Result<double> parse_slack(const std::string& text) {
-  if (text == "auto") return PlaceOptions{}.load_slack_ratio;
+  if (text == "auto") return ProblemOptions{}.load_slack_ratio;
   double slack = -1;
   const auto [rest, code] = std::from_chars(text.data(), text.data() + text.size(), slack);
   if (code == std::errc() && rest == text.data() + text.size() && slack >= 0 && slack <= 1) return slack;

@@ -70,8 +70,8 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
   const std::string name(strategy_name(strategy));
   const Comm comm = arguments.model.comm();
   PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, traffic.fit.shape.experts);
-  options.replan = traffic.replan;
-  options.load_slack_ratio = slack.value_or(options.load_slack_ratio);
+  options.problem.replan = traffic.replan;
+  options.problem.load_slack_ratio = slack.value_or(options.problem.load_slack_ratio);
   const auto observer = [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); };
   double slack_seconds = 0;
   std::optional<std::size_t> windows;
@@ -104,10 +104,10 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
   row.stages = solved.stages;
   row.replan = solved.replan;
   if (windows) {
-    row.slack = options.load_slack_ratio;
+    row.slack = options.problem.load_slack_ratio;
     row.windows = windows;
   }
-  const Placement* const running = options.replan ? &options.replan->running : nullptr;
+  const Placement* const running = options.problem.replan ? &options.problem.replan->running : nullptr;
   const auto measured = [&](const RoutingProfile& profile) {
     return value_or_exit(
         measure(profile, solved.placement, cluster, arguments.model.step_time(cluster), comm, running));
@@ -147,12 +147,12 @@ void write_report(const CompareArguments& arguments, const Traffic& traffic, con
   report.fitted_windows = traffic.fit.windows.size();
   for (const ReportPlacement& placement : placements)
     report.fitted_windows = placement.score.windows.value_or(report.fitted_windows);
-  report.before =
-      traffic.replan
-          ? running_placement(traffic.replan->running, traffic.fit, held_out, cluster, step_time, comm)
-          : contiguous_start(traffic.fit, held_out, cluster, step_time, comm, arguments.solve.options.redundant);
+  report.before = traffic.replan
+                      ? running_placement(traffic.replan->running, traffic.fit, held_out, cluster, step_time, comm)
+                      : contiguous_start(traffic.fit, held_out, cluster, step_time, comm,
+                                         arguments.solve.options.problem.redundant);
   report.placements = std::move(placements);
-  report.consistency = report_consistency(*report.traffic, arguments.solve.options.threads);
+  report.consistency = report_consistency(*report.traffic, arguments.solve.options.effort.threads);
   ok_or_exit(write_html_report(*arguments.html.file, report));
 }
 
@@ -169,7 +169,7 @@ void run(const CompareArguments& arguments) {
   const std::size_t experts = trace.shape.experts;
   if (whole_cluster.slots.empty()) {
     static_cast<void>(
-        value_or_exit(equal_slots_per_gpu(experts, arguments.solve.options.redundant, whole_cluster.gpus)));
+        value_or_exit(equal_slots_per_gpu(experts, arguments.solve.options.problem.redundant, whole_cluster.gpus)));
   }
   if (arguments.out_dir) {
     make_folder(*arguments.out_dir);
@@ -182,9 +182,9 @@ void run(const CompareArguments& arguments) {
     ok_or_exit(check_trials(*traffic.trial));
   }
   const StepTimeModel step_time = arguments.model.step_time(whole_cluster);
-  traffic.replan = arguments.from.read(traffic.fit, whole_cluster, step_time, arguments.solve.options.survive);
-  const Cluster cluster =
-      arguments.from.settled(whole_cluster, traffic.replan, trace.shape, arguments.solve.options.redundant, step_time);
+  traffic.replan = arguments.from.read(traffic.fit, whole_cluster, step_time, arguments.solve.options.problem.survive);
+  const Cluster cluster = arguments.from.settled(whole_cluster, traffic.replan, trace.shape,
+                                                 arguments.solve.options.problem.redundant, step_time);
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
   std::vector<ReportPlacement> placements;

@@ -55,11 +55,11 @@ void write_report(const PartitionArguments& arguments, const std::filesystem::pa
                     cluster, comm, step_time};
   report.traffic = &profile;
   report.fitted_windows = profile.windows.size();
-  report.before = running
-                      ? running_placement(*running, profile, nullptr, cluster, step_time, comm)
-                      : contiguous_start(profile, nullptr, cluster, step_time, comm, arguments.solve.options.redundant);
+  report.before =
+      running ? running_placement(*running, profile, nullptr, cluster, step_time, comm)
+              : contiguous_start(profile, nullptr, cluster, step_time, comm, arguments.solve.options.problem.redundant);
   report.placements.push_back(std::move(placed));
-  report.consistency = report_consistency(profile, arguments.solve.options.threads);
+  report.consistency = report_consistency(profile, arguments.solve.options.effort.threads);
   ok_or_exit(write_html_report(file, report));
 }
 
@@ -77,11 +77,11 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
   const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
   const StepTimeModel step_time = arguments.model.step_time(group.cluster);
-  auto replan = arguments.from.read(profile, group.cluster, step_time, arguments.solve.options.survive);
-  const Cluster cluster =
-      arguments.from.settled(group.cluster, replan, profile.shape, arguments.solve.options.redundant, step_time);
+  auto replan = arguments.from.read(profile, group.cluster, step_time, arguments.solve.options.problem.survive);
+  const Cluster cluster = arguments.from.settled(group.cluster, replan, profile.shape,
+                                                 arguments.solve.options.problem.redundant, step_time);
   PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, profile.shape.experts);
-  options.replan = std::move(replan);
+  options.problem.replan = std::move(replan);
   const auto observer = [&](std::string_view stage) {
     progress.show(fmt::format("{}: {}", arguments.strategy, stage));
   };
@@ -103,7 +103,7 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
   ScoreRow row{arguments.strategy, solution.status, slack_seconds + solution.solve_seconds,
                std::nullopt,       std::nullopt,    solution.certificate,
                solution.stages,    solution.replan};
-  const Placement* const running = options.replan ? &options.replan->running : nullptr;
+  const Placement* const running = options.problem.replan ? &options.problem.replan->running : nullptr;
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
   ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, trace.shape))));
   if (files.html) {
@@ -113,7 +113,7 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
   progress.show("");
   print_notes(placement_losses(solution.placement, format, trace.shape));
   if (chosen_windows) {
-    row.slack = options.load_slack_ratio;
+    row.slack = options.problem.load_slack_ratio;
     row.windows = chosen_windows;
   }
   if (row.replan) summary += replan_text(*row.replan, solution.placement) + "\n";

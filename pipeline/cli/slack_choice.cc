@@ -45,10 +45,10 @@ class Trials {
       const RoutingProfile profile = profile_of(trace_, halves_[fitted].sequences, windows);
       EVENKEEL_TRY(solution, place(profile, cluster_, options, observer_));
       const Half& scored = halves_[1 - fitted];
-      EVENKEEL_TRY(whole, step_seconds(scored.whole, solution.placement, options.objective.comm));
+      EVENKEEL_TRY(whole, step_seconds(scored.whole, solution.placement, options.problem.objective.comm));
       sum += whole;
       for (const RoutingProfile& step : scored.steps) {
-        EVENKEEL_TRY(seconds, step_seconds(step, solution.placement, options.objective.comm));
+        EVENKEEL_TRY(seconds, step_seconds(step, solution.placement, options.problem.objective.comm));
         sum += seconds / static_cast<double>(scored.steps.size());
       }
     }
@@ -109,17 +109,17 @@ Status check_trials(const TrialTraffic& traffic) {
 Result<SlackChoice> choose_slack(const TrialTraffic& traffic, const Cluster& cluster, PlaceOptions options,
                                  const StepTimeModel& model, const StageObserver& observer) {
   EVENKEEL_TRY_STATUS(check_trials(traffic));
-  const Budget clock = Budget::wall(kTrialShare * options.time);
+  const Budget clock = Budget::wall(kTrialShare * options.effort.time);
   const Trials trials(traffic, cluster, model, observer);
   SlackChoice choice{options, traffic.windows.value_or(1)};
   const bool tries_windows = !traffic.windows && traffic.trace.load_windows.empty() && weighs_windows(options);
   std::size_t left = kSlacks.size() + (tries_windows ? 2 : 1);
   PlaceOptions trial = options;
-  trial.has_bound = false;
-  if (options.work_units) {
-    const auto units = static_cast<double>(*options.work_units);
-    choice.options.work_units = static_cast<std::uint64_t>((1 - kTrialShare) * units);
-    trial.work_units = static_cast<std::uint64_t>(kTrialShare * units / static_cast<double>(2 * left));
+  trial.diagnostics.has_bound = false;
+  if (options.effort.work_units) {
+    const auto units = static_cast<double>(*options.effort.work_units);
+    choice.options.effort.work_units = static_cast<std::uint64_t>((1 - kTrialShare) * units);
+    trial.effort.work_units = static_cast<std::uint64_t>(kTrialShare * units / static_cast<double>(2 * left));
   }
 
   double least_seconds = std::numeric_limits<double>::infinity();
@@ -127,24 +127,24 @@ Result<SlackChoice> choose_slack(const TrialTraffic& traffic, const Cluster& clu
   std::chrono::duration<double> aside{0};
   const auto attempt = [&](double slack, std::size_t windows) -> Status {
     const auto share = clock.remaining() / static_cast<double>(2 * left--);
-    if (!options.work_units && share <= aside && std::isfinite(least_seconds)) return {};
-    trial.load_slack_ratio = slack;
-    trial.time = std::max(std::chrono::duration<double>(0), share - aside);
+    if (!options.effort.work_units && share <= aside && std::isfinite(least_seconds)) return {};
+    trial.problem.load_slack_ratio = slack;
+    trial.effort.time = std::max(std::chrono::duration<double>(0), share - aside);
     const auto before = clock.elapsed();
     EVENKEEL_TRY(seconds, trials.step_seconds(trial, windows));
-    aside = std::max(std::chrono::duration<double>(0), (clock.elapsed() - before) / 2 - trial.time);
-    const bool is_tie = seconds == least_seconds && slack < choice.options.load_slack_ratio;
+    aside = std::max(std::chrono::duration<double>(0), (clock.elapsed() - before) / 2 - trial.effort.time);
+    const bool is_tie = seconds == least_seconds && slack < choice.options.problem.load_slack_ratio;
     if (seconds >= least_seconds && !is_tie) return {};
     least_seconds = seconds;
-    choice.options.load_slack_ratio = slack;
+    choice.options.problem.load_slack_ratio = slack;
     choice.windows = windows;
     return {};
   };
-  const double usual_slack = PlaceOptions{}.load_slack_ratio;
+  const double usual_slack = ProblemOptions{}.load_slack_ratio;
   EVENKEEL_TRY_STATUS(attempt(usual_slack, choice.windows));
   if (tries_windows) EVENKEEL_TRY_STATUS(attempt(usual_slack, kWindows));
   for (const double slack : kSlacks) EVENKEEL_TRY_STATUS(attempt(slack, choice.windows));
-  choice.options.time = std::max(options.time - clock.elapsed(), kKeptShare * options.time);
+  choice.options.effort.time = std::max(options.effort.time - clock.elapsed(), kKeptShare * options.effort.time);
   choice.seconds = clock.elapsed().count();
   return choice;
 }
@@ -153,7 +153,7 @@ std::string SlackChoice::note() const {
   return fmt::format(
       "slack {} over {} window{} has the least modelled step time of those tried on sequences that were "
       "not fitted",
-      options.load_slack_ratio, windows, windows == 1 ? "" : "s");
+      options.problem.load_slack_ratio, windows, windows == 1 ? "" : "s");
 }
 
 }  // namespace evenkeel

@@ -23,7 +23,7 @@ struct ReplayOptions {
   PolicyOptions policy;
   Comm comm = Comm::kDispatch;
   std::size_t redundant = 0;
-  /// As PlaceOptions::load_slack_ratio, of plans on token paths.
+  /// As ProblemOptions::load_slack_ratio, of plans on token paths.
   double slack_ratio = 0.02;
   /// What serves the first window; absent: the contiguous placement.
   std::optional<Placement> start = std::nullopt;

@@ -14,12 +14,12 @@ Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& opt
                          std::optional<Replan> replan = std::nullopt) {
   PlaceOptions place_options;
   place_options.strategy = strategy;
-  place_options.redundant = options.redundant;
-  place_options.objective.comm = options.comm;
-  place_options.load_slack_ratio = options.slack_ratio;
-  place_options.work_units = options.work_units;
-  place_options.seed = options.seed;
-  place_options.replan = std::move(replan);
+  place_options.problem.redundant = options.redundant;
+  place_options.problem.objective.comm = options.comm;
+  place_options.problem.load_slack_ratio = options.slack_ratio;
+  place_options.effort.work_units = options.work_units;
+  place_options.effort.seed = options.seed;
+  place_options.problem.replan = std::move(replan);
   EVENKEEL_TRY(solution, place(profile, options.policy.cluster, place_options));
   return std::move(solution.placement);
 }

@@ -144,10 +144,10 @@ Result<SolveAnswer> decode_answer(std::string_view bytes) {
 
 SolveAnswer solve(const SolveJob& job) {
   PlaceOptions options;
-  options.redundant = job.redundant;
-  options.time = job.time;
-  options.seed = job.seed;
-  if (job.running) options.replan = Replan{*job.running, job.moves_max};
+  options.problem.redundant = job.redundant;
+  options.effort.time = job.time;
+  options.effort.seed = job.seed;
+  if (job.running) options.problem.replan = Replan{*job.running, job.moves_max};
   auto solution = place(job.profile, job.cluster, options);
   if (!solution) return {tl::unexpected(solution.error()), 0};
   return {std::move(solution->placement), solution->solve_seconds};

@@ -35,10 +35,10 @@ RoutingProfile profile_of(const SolveCase& solve_case) {
 PlaceOptions options_of(const SolveCase& solve_case, std::size_t threads) {
   PlaceOptions options;
   options.strategy = solve_case.strategy;
-  options.objective = solve_case.objective;
-  options.redundant = solve_case.redundant;
-  options.work_units = 3'000'000;
-  options.threads = threads;
+  options.problem.objective = solve_case.objective;
+  options.problem.redundant = solve_case.redundant;
+  options.effort.work_units = 3'000'000;
+  options.effort.threads = threads;
   return options;
 }
 
@@ -98,7 +98,7 @@ TEST(Solving, leaves_the_seed_its_effect) {
   const SolveCase solve_case = solve_cases()[0];
   auto options = options_of(solve_case, 2);
   const auto first = place(profile_of(solve_case), solve_case.cluster, options);
-  options.seed = 2;
+  options.effort.seed = 2;
   EXPECT_NE(place(profile_of(solve_case), solve_case.cluster, options)->placement, first->placement);
 }
 

@@ -28,10 +28,10 @@ struct Solved {
 
   [[nodiscard]] Solution solution() const {
     PlaceOptions options;
-    options.objective.comm = comm;
-    options.redundant = redundant;
-    options.load_slack_ratio = slack_ratio;
-    options.work_units = 500'000;
+    options.problem.objective.comm = comm;
+    options.problem.redundant = redundant;
+    options.problem.load_slack_ratio = slack_ratio;
+    options.effort.work_units = 500'000;
     return *place(profile, cluster, options);
   }
   [[nodiscard]] Status check(const Placement& placement, const std::vector<double>& z_star) const {

@@ -20,7 +20,7 @@ namespace {
 PlaceOptions with_work(Strategy strategy, std::uint64_t units = 2'000'000) {
   PlaceOptions options;
   options.strategy = strategy;
-  options.work_units = units;
+  options.effort.work_units = units;
   return options;
 }
 
@@ -45,7 +45,7 @@ TEST(Place, keeps_more_traffic_than_lpt_with_every_layer_inside_its_cap) {
   const auto profile = testing::structured_profile({6, 32, 2, 4000}, 2);
   const Cluster cluster{.gpus = 4, .nodes = 1};
   auto options = with_work(Strategy::kMetisGlpk);
-  options.load_slack_ratio = 0.05;
+  options.problem.load_slack_ratio = 0.05;
   const auto solution = place(profile, cluster, options);
   const auto lpt = place(profile, cluster, with_work(Strategy::kLpt));
   ASSERT_TRUE(solution && lpt);
@@ -69,7 +69,7 @@ TEST(Place, without_any_budget_is_still_valid) {
   const auto profile = testing::structured_profile({4, 16, 2, 800}, 4);
   for (const std::size_t redundant : {0U, 4U}) {
     auto options = with_work(Strategy::kEvenkeel, 0);
-    options.redundant = redundant;
+    options.problem.redundant = redundant;
     EXPECT_TRUE(place(profile, {.gpus = 4, .nodes = 1}, options));
   }
 }
@@ -101,8 +101,8 @@ TEST(Place, is_valid_for_any_small_shape_with_replicas) {
     const std::size_t slots = random.below(static_cast<std::uint32_t>(experts)) + 1;
     if (slots * cluster.gpus < experts) continue;
     auto options = with_work(Strategy::kMetisGlpk, 300'000);
-    options.redundant = slots * cluster.gpus - experts;
-    with_replicas += options.redundant > 0 ? 1 : 0;
+    options.problem.redundant = slots * cluster.gpus - experts;
+    with_replicas += options.problem.redundant > 0 ? 1 : 0;
     const auto profile = testing::structured_profile({3, experts, 2, 200}, seed);
     const auto solution = place(profile, cluster, options);
     ASSERT_TRUE(solution) << "seed " << seed << ": " << solution.error().message;
@@ -112,8 +112,8 @@ TEST(Place, is_valid_for_any_small_shape_with_replicas) {
 
 TEST(Place, splits_over_more_replicas_than_load_units_divide) {
   auto options = with_work(Strategy::kEvenkeel);
-  options.redundant = 16;
-  options.load_slack_ratio = 0;
+  options.problem.redundant = 16;
+  options.problem.load_slack_ratio = 0;
   const auto solution = place(testing::loads_profile({{20, 1, 1, 1}}), {.gpus = 20, .nodes = 1}, options);
   ASSERT_TRUE(solution) << solution.error().message;
   EXPECT_GE(*solution->certificate.gap, 0.0);
@@ -126,7 +126,7 @@ TEST(Place, spreads_replicas_over_distinct_gpus) {
   row[7] = 400;
   const auto profile = testing::loads_profile({row});
   auto options = with_work(Strategy::kEvenkeel);
-  options.redundant = 8;
+  options.problem.redundant = 8;
   const auto solution = place(profile, {.gpus = 8, .nodes = 1}, options);
   ASSERT_TRUE(solution);
   const auto metrics = measure(profile, solution->placement, {.gpus = 8, .nodes = 1}, {}, Comm::kResident);
@@ -155,18 +155,18 @@ TEST(Place, refuses_what_cannot_be) {
   EXPECT_EQ(place(profile, {.gpus = 5, .nodes = 1}, with_work(Strategy::kLpt)).error().code, ErrorCode::kInfeasible);
   EXPECT_EQ(place(profile, {.gpus = 4, .nodes = 3}, with_work(Strategy::kLpt)).error().code, ErrorCode::kInfeasible);
   auto options = with_work(Strategy::kEvenkeel);
-  options.redundant = 16 * 3 + 4;
+  options.problem.redundant = 16 * 3 + 4;
   EXPECT_EQ(place(profile, {.gpus = 4, .nodes = 1}, options).error().code, ErrorCode::kInfeasible);
   EXPECT_EQ(place(testing::loads_profile({{20'000'000'000'000, 1}}), {.gpus = 2, .nodes = 1},
                   with_work(Strategy::kContiguous))
                 .error()
                 .code,
             ErrorCode::kInvalidInput);
-  options.redundant = 0;
-  options.load_slack_ratio = -0.1;
+  options.problem.redundant = 0;
+  options.problem.load_slack_ratio = -0.1;
   EXPECT_EQ(place(profile, {.gpus = 4, .nodes = 1}, options).error().code, ErrorCode::kInvalidInput);
   options = with_work(Strategy::kEplb);
-  options.groups = 3;
+  options.problem.groups = 3;
   EXPECT_EQ(place(profile, {.gpus = 4, .nodes = 1}, options).error().code, ErrorCode::kInvalidInput);
 }
 

@@ -43,8 +43,8 @@ RoutingProfile random_loads(std::size_t layers, std::size_t experts, std::uint64
 PlaceOptions options_of(Strategy strategy, std::size_t redundant, std::uint64_t units) {
   PlaceOptions options;
   options.strategy = strategy;
-  options.redundant = redundant;
-  options.work_units = units;
+  options.problem.redundant = redundant;
+  options.effort.work_units = units;
   return options;
 }
 
@@ -56,7 +56,7 @@ Placement running_of(const RoutingProfile& before, const Cluster& cluster, std::
 
 PlaceOptions from(const Placement& running, std::optional<std::size_t> moves_max, std::uint64_t units = 2'000'000) {
   PlaceOptions options = options_of(Strategy::kEvenkeel, running.redundant(), units);
-  options.replan = Replan{running, moves_max};
+  options.problem.replan = Replan{running, moves_max};
   return options;
 }
 
@@ -123,8 +123,8 @@ TEST(Replan, never_moves_more_slots_than_its_budget) {
       for (const Comm comm : {Comm::kResident, Comm::kDispatch}) {
         for (const std::size_t budget : {1U, 4U, 9U, 20U}) {
           auto options = from(running, budget, 300'000);
-          options.objective.comm = comm;
-          options.seed = seed;
+          options.problem.objective.comm = comm;
+          options.effort.seed = seed;
           const auto solution = place(profile, shape.cluster, options);
           ASSERT_TRUE(solution) << solution.error().message;
           EXPECT_LE(moves_between(running, solution->placement), budget);
@@ -165,7 +165,7 @@ TEST(Replan, is_never_worse_with_more_moves) {
       last = solution->certificate.value;
     }
     auto free = from(running, std::nullopt);
-    free.replan.reset();
+    free.problem.replan.reset();
     const auto moves = shape.layers * running.slots();
     const double best = place(profile, shape.cluster, free)->certificate.value;
     EXPECT_LE(place(profile, shape.cluster, from(running, moves))->certificate.value, best * 1.0001);
@@ -292,8 +292,8 @@ TEST(Replan, spends_what_loads_leave_over_on_communication) {
     std::vector<double> values;
     for (const std::size_t budget : {0U, 16U, 48U, 100U}) {
       auto options = from(running, budget, 8'000'000);
-      options.objective.comm = comm;
-      options.load_slack_ratio = 0.05;
+      options.problem.objective.comm = comm;
+      options.problem.load_slack_ratio = 0.05;
       const auto solution = place(profile, cluster, options);
       ASSERT_TRUE(solution) << solution.error().message;
       values.push_back(solution->certificate.value);
@@ -311,11 +311,11 @@ TEST(Replan, is_the_same_for_one_thread_and_two) {
   const auto running = running_of(random_loads(4, 24, 1), cluster, 8);
   for (const Comm comm : {Comm::kResident, Comm::kDispatch}) {
     auto options = from(running, 20, 1'000'000);
-    options.objective.comm = comm;
-    options.threads = 1;
+    options.problem.objective.comm = comm;
+    options.effort.threads = 1;
     const auto profile = testing::structured_profile({4, 24, 2, 600}, 1);
     const auto one = place(profile, cluster, options);
-    options.threads = 2;
+    options.effort.threads = 2;
     EXPECT_EQ(place(profile, cluster, options)->placement, one->placement);
   }
 }
@@ -328,9 +328,9 @@ TEST(Replan, names_gpus_for_few_moves_without_changing_the_objective) {
         const auto profile = has_paths ? testing::structured_profile({4, 24, 2, 600}, 2) : random_loads(4, 24, 2);
         const auto running = running_of(random_loads(4, 24, 9), cluster, redundant);
         auto options = from(running, std::nullopt);
-        options.objective.comm = comm;
+        options.problem.objective.comm = comm;
         const auto renamed = place(profile, cluster, options);
-        options.replan.reset();
+        options.problem.replan.reset();
         const auto plain = place(profile, cluster, options);
         EXPECT_NEAR(renamed->certificate.value, plain->certificate.value, 1e-9);
         // GPUs under other names add up in another order.
@@ -368,13 +368,13 @@ TEST(Replan, refuses_a_placement_of_another_shape) {
   const auto profile = random_loads(1, 6, 1);
   const auto running = placement_of({{0, 1, 2, 3, 4, 5}}, 6, cluster);
   auto options = from(running, 2);
-  options.redundant = 2;
+  options.problem.redundant = 2;
   EXPECT_EQ(place(profile, cluster, options).error().message,
             "the running placement has 0 redundant slots but 2 are asked for; give 0");
   EXPECT_EQ(place(profile, {.gpus = 3, .nodes = 1}, from(running, 2)).error().code, ErrorCode::kInvalidInput);
   EXPECT_EQ(place(random_loads(2, 6, 1), cluster, from(running, 2)).error().code, ErrorCode::kInvalidInput);
   options = from(running, 2);
-  options.objective = testing::weighted(0.25, 1.0);
+  options.problem.objective = testing::weighted(0.25, 1.0);
   EXPECT_EQ(place(profile, cluster, options).error().code, ErrorCode::kInvalidInput);
 }
 

@@ -27,10 +27,10 @@ constexpr double kFlashlbMean = 181.25;
 
 PlaceOptions options_of(std::size_t redundant, ReplicaSplit split = ReplicaSplit::kEven, std::size_t threads = 1) {
   PlaceOptions options;
-  options.redundant = redundant;
-  options.split = split;
-  options.work_units = 2'000'000;
-  options.threads = threads;
+  options.problem.redundant = redundant;
+  options.problem.split = split;
+  options.effort.work_units = 2'000'000;
+  options.effort.threads = threads;
   return options;
 }
 
@@ -53,7 +53,7 @@ std::size_t duplicates(const Placement& placement) {
 TEST(Replication, finds_copies_that_the_greedy_rule_does_not) {
   for (std::uint64_t seed = 1; seed <= 5; ++seed) {
     PlaceOptions options = options_of(8);
-    options.seed = seed;
+    options.effort.seed = seed;
     const auto solution = place(flashlb_profile(), {.gpus = 8}, options);
     ASSERT_TRUE(solution) << solution.error().message;
     EXPECT_LE(largest_tokens(flashlb_profile(), solution->placement), 590.0 / 3 + 1e-9) << seed;
@@ -153,10 +153,10 @@ TEST(Replication, lowers_the_load_of_what_communication_asked_for) {
   const auto profile = testing::structured_profile({4, 16, 2, 1000}, 3);
   for (const Objective& objective : {Objective{}, testing::dispatch()}) {
     PlaceOptions options = options_of(8);
-    options.objective = objective;
-    options.load_slack_ratio = 0.1;
+    options.problem.objective = objective;
+    options.problem.load_slack_ratio = 0.1;
     const auto even = place(profile, {.gpus = 4, .nodes = 2}, options);
-    options.split = ReplicaSplit::kUneven;
+    options.problem.split = ReplicaSplit::kUneven;
     const auto uneven = place(profile, {.gpus = 4, .nodes = 2}, options);
     ASSERT_TRUE(even && uneven);
     EXPECT_LT(mean_of_loaded(peak_ratios(profile, uneven->placement)),
@@ -173,7 +173,7 @@ TEST(Survival, leaves_a_copy_of_every_expert_whatever_gpu_or_node_is_lost) {
       if (!has_paths) profile.paths = {};
       for (const std::size_t redundant : {16U, 24U}) {
         PlaceOptions options = options_of(redundant);
-        options.survive = 1;
+        options.problem.survive = 1;
         const auto solution = place(profile, cluster, options);
         ASSERT_TRUE(solution) << solution.error().message;
         EXPECT_TRUE(verify_survival(solution->placement));
@@ -186,9 +186,9 @@ TEST(Survival, leaves_a_copy_of_every_expert_whatever_gpu_or_node_is_lost) {
 TEST(Survival, keeps_second_copies_that_loads_alone_would_give_away) {
   PlaceOptions options = options_of(8);
   EXPECT_FALSE(verify_survival(place(flashlb_profile(), {.gpus = 8}, options)->placement));
-  options.survive = 1;
+  options.problem.survive = 1;
   for (const ReplicaSplit split : {ReplicaSplit::kEven, ReplicaSplit::kUneven}) {
-    options.split = split;
+    options.problem.split = split;
     EXPECT_TRUE(verify_survival(place(flashlb_profile(), {.gpus = 8}, options)->placement));
   }
 }
@@ -196,12 +196,12 @@ TEST(Survival, keeps_second_copies_that_loads_alone_would_give_away) {
 TEST(Survival, names_the_smallest_number_of_slots_that_works) {
   const auto profile = testing::loads_profile({{5, 4, 3, 2, 1, 1}});
   PlaceOptions options = options_of(2);
-  options.survive = 1;
+  options.problem.survive = 1;
   const auto refused = place(profile, {.gpus = 8}, options);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kInfeasible);
   EXPECT_NE(refused.error().message.find("10 would do"), std::string::npos) << refused.error().message;
-  options.redundant = 10;
+  options.problem.redundant = 10;
   EXPECT_TRUE(place(profile, {.gpus = 8}, options));
   options.strategy = Strategy::kEplb;
   EXPECT_EQ(place(profile, {.gpus = 8}, options).error().code, ErrorCode::kInvalidInput);

@@ -47,11 +47,11 @@ constexpr std::array<SmallShape, 14> kShapes{{{2, 4, 2, 1},
 
 PlaceOptions options_of(const SmallCase& small, double slack_ratio) {
   PlaceOptions options;
-  options.objective = small.instance.objective;
-  options.redundant = small.instance.items() - small.instance.experts;
-  options.load_slack_ratio = slack_ratio;
-  options.work_units = kWorkUnits;
-  options.threads = 1;
+  options.problem.objective = small.instance.objective;
+  options.problem.redundant = small.instance.items() - small.instance.experts;
+  options.problem.load_slack_ratio = slack_ratio;
+  options.effort.work_units = kWorkUnits;
+  options.effort.threads = 1;
   return options;
 }
 
@@ -77,9 +77,9 @@ std::vector<std::int64_t> caps_of(const BruteForce& brute, const Instance& insta
 /// The stages as for an instance that is too large to be solved exactly.
 Assignment search(const SmallCase& small, const PlaceOptions& options) {
   std::vector<std::int64_t> bounds;
-  for (const double tokens : load_bounds(small.profile, small.cluster.gpus, options.redundant))
+  for (const double tokens : load_bounds(small.profile, small.cluster.gpus, options.problem.redundant))
     bounds.push_back(static_cast<std::int64_t>(tokens * static_cast<double>(kLoadUnitsPerToken)));
-  Budget budget = Budget::work(*options.work_units);
+  Budget budget = Budget::work(*options.effort.work_units);
   const StageObserver silent;
   Stages stages(small.instance, options, bounds, budget, silent);
   stages.pack();
@@ -111,7 +111,7 @@ void expect_close_to_brute_force(const Objective& objective) {
     const Instance& instance = small.instance;
     const PlaceOptions options = options_of(small, kSlackRatios[seed % kSlackRatios.size()]);
     const BruteForce brute(small);
-    const auto caps = caps_of(brute, instance, options.load_slack_ratio);
+    const auto caps = caps_of(brute, instance, options.problem.load_slack_ratio);
     const auto optimum = brute.best(caps, peak_weight(instance));
     ASSERT_TRUE(optimum);
     const double least = cost(instance, optimum->assignment);

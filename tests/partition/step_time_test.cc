@@ -180,7 +180,7 @@ TEST(StepTimeBound, holds_with_what_is_beside_the_experts_and_with_overlap) {
   for (const Strategy strategy : {Strategy::kContiguous, Strategy::kLpt, Strategy::kEvenkeel}) {
     PlaceOptions options;
     options.strategy = strategy;
-    options.work_units = 10'000;
+    options.effort.work_units = 10'000;
     const auto solution = place(profile, cluster, options);
     ASSERT_TRUE(solution);
     for (const bool has_paths : {false, true}) {
@@ -196,15 +196,16 @@ TEST(StepTimeBound, of_unequal_gpus_includes_what_is_beside_the_experts) {
   Cluster cluster{.gpus = 4, .nodes = 1};
   cluster.speeds = {1, 1, 1, 0.5};
   PlaceOptions options;
-  options.work_units = 20'000;
-  options.time_model = StepTimeModel{.batch_tokens = 64, .experts_per_token = 2};
+  options.effort.work_units = 20'000;
+  options.problem.time_model = StepTimeModel{.batch_tokens = 64, .experts_per_token = 2};
   const auto plain = place(profile, cluster, options);
-  options.time_model->other_per_layer = Microseconds(1000);
+  options.problem.time_model->other_per_layer = Microseconds(1000);
   const auto with_other = place(profile, cluster, options);
   ASSERT_TRUE(plain && with_other);
   const auto bound = *with_other->certificate.step_time_bound;
   EXPECT_NEAR(microseconds(bound - *plain->certificate.step_time_bound), 4 * 1000, 1e-6);
-  const auto metrics = measure(profile, with_other->placement, cluster, *options.time_model, options.objective.comm);
+  const auto metrics =
+      measure(profile, with_other->placement, cluster, *options.problem.time_model, options.problem.objective.comm);
   EXPECT_GE(metrics->step_time_seconds, bound.count() * (1 - 1e-9));
 }
 

@@ -34,8 +34,8 @@ Cluster cluster_of(std::vector<double> speeds, std::vector<std::uint32_t> slots)
 
 PlaceOptions options_of(const Cluster& cluster, std::size_t experts, std::uint64_t units = 300'000) {
   PlaceOptions options;
-  options.work_units = units;
-  if (!cluster.slots.empty()) options.redundant = cluster.slots_in_all() - experts;
+  options.effort.work_units = units;
+  if (!cluster.slots.empty()) options.problem.redundant = cluster.slots_in_all() - experts;
   return options;
 }
 
@@ -75,9 +75,9 @@ TEST_P(SmallUnequal, bound_and_search_meet_the_best_of_all_placements) {
   for (std::uint64_t seed = 1; seed <= 6; ++seed) {
     const RoutingProfile profile = random_loads(1, experts, seed);
     PlaceOptions options = options_of(cluster, experts);
-    if (is_time) options.time_model = StepTimeModel{.batch_tokens = 16};
-    const std::size_t copies_max = std::min(cluster.gpus, options.redundant + 1);
-    const auto costs = copy_costs(profile, copies_max, options.time_model).front();
+    if (is_time) options.problem.time_model = StepTimeModel{.batch_tokens = 16};
+    const std::size_t copies_max = std::min(cluster.gpus, options.problem.redundant + 1);
+    const auto costs = copy_costs(profile, copies_max, options.problem.time_model).front();
     double best = std::numeric_limits<double>::infinity();
     for_each_placement(cluster, experts, [&](const std::vector<std::vector<std::size_t>>& hosted) {
       std::vector<std::size_t> copies(experts, 0);
@@ -124,7 +124,7 @@ TEST(UnequalGpus, with_equal_speeds_give_the_same_answer_as_before) {
   cluster.gpus = 4;
   for (const std::size_t redundant : {0U, 4U}) {
     PlaceOptions options = options_of(cluster, 16);
-    options.redundant = redundant;
+    options.problem.redundant = redundant;
     const auto plain = place(profile, cluster, options);
     ASSERT_TRUE(plain) << plain.error().message;
     Cluster stated = cluster;
@@ -152,11 +152,11 @@ TEST(UnequalGpus, time_with_touched_experts_spreads_cold_experts) {
   const RoutingProfile profile = testing::loads_profile({{100, 100, 5, 5, 5, 5, 5, 5}});
   const Cluster cluster = cluster_of({1, 1}, {5, 5});
   PlaceOptions options = options_of(cluster, 8);
-  options.time_model = StepTimeModel{.batch_tokens = 4096};
+  options.problem.time_model = StepTimeModel{.batch_tokens = 4096};
   const auto solution = place(profile, cluster, options);
   ASSERT_TRUE(solution) << solution.error().message;
   EXPECT_TRUE(solution->certificate.step_time_bound);
-  const auto metrics = measure(profile, solution->placement, cluster, *options.time_model, Comm::kDispatch);
+  const auto metrics = measure(profile, solution->placement, cluster, *options.problem.time_model, Comm::kDispatch);
   ASSERT_TRUE(metrics);
   EXPECT_GE(metrics->step_time_seconds, solution->certificate.step_time_bound->count() * (1 - 1e-9));
   EXPECT_LE(metrics->step_time_seconds, solution->certificate.step_time_bound->count() * 1.2);
@@ -167,7 +167,7 @@ TEST(LostGpu, is_made_up_for_by_as_few_moves_as_it_held_the_only_copies) {
   Cluster cluster;
   cluster.gpus = 8;
   PlaceOptions options = options_of(cluster, 32);
-  options.redundant = 8;
+  options.problem.redundant = 8;
   const auto before = place(profile, cluster, options);
   ASSERT_TRUE(before) << before.error().message;
   std::size_t alone = 0;
@@ -180,7 +180,7 @@ TEST(LostGpu, is_made_up_for_by_as_few_moves_as_it_held_the_only_copies) {
   cluster.slots[3] = 0;
   for (const std::size_t budget : {0U, 6U}) {
     PlaceOptions after_options = options_of(cluster, 32);
-    after_options.replan = Replan{before->placement, budget};
+    after_options.problem.replan = Replan{before->placement, budget};
     const auto after = place(profile, cluster, after_options);
     ASSERT_TRUE(after) << after.error().message;
     ASSERT_TRUE(after->replan);
@@ -198,7 +198,7 @@ TEST(LostGpu, names_the_slots_that_are_missing) {
   const RoutingProfile profile = random_loads(2, 32, 9);
   Cluster cluster = cluster_of({}, {4, 4, 4, 0, 4, 4, 4, 4});
   PlaceOptions options;
-  options.work_units = 1000;
+  options.effort.work_units = 1000;
   const auto solution = place(profile, cluster, options);
   ASSERT_FALSE(solution);
   EXPECT_EQ(solution.error().code, ErrorCode::kInfeasible);

@@ -60,9 +60,9 @@ Solution solved(const RoutingProfile& profile, const PlaceOptions& options) {
 
 PlaceOptions options_with(std::optional<Robust> robust, double slack_ratio) {
   PlaceOptions options;
-  options.load_slack_ratio = slack_ratio;
-  options.work_units = 2'000'000;
-  options.robust = robust;
+  options.problem.load_slack_ratio = slack_ratio;
+  options.effort.work_units = 2'000'000;
+  options.problem.robust = robust;
   return options;
 }
 
@@ -100,8 +100,8 @@ TEST(Windows, keep_every_layer_within_its_cap) {
     for (const std::size_t redundant : {std::size_t{0}, std::size_t{4}}) {
       for (const auto& [robust, worst] : kMeasures) {
         PlaceOptions options = options_with(robust, 0.05);
-        options.redundant = redundant;
-        options.objective.comm = comm;
+        options.problem.redundant = redundant;
+        options.problem.objective.comm = comm;
         const auto solution = solved(profile, options);
         for (std::size_t layer = 0; layer < profile.shape.layers(); ++layer) {
           const double cap = 1.05 * solution.certificate.z_star[layer];
@@ -146,9 +146,9 @@ TEST(Windows, without_load_in_a_layer_do_not_count) {
 TEST(Windows, are_fitted_the_same_on_one_thread_and_two) {
   const RoutingProfile profile = windowed_profile(4, 3);
   PlaceOptions options = options_with(Robust{0.5}, 0.05);
-  options.threads = 1;
+  options.effort.threads = 1;
   const auto one = solved(profile, options);
-  options.threads = 2;
+  options.effort.threads = 2;
   EXPECT_EQ(solved(profile, options).placement, one.placement);
 }
 

@@ -94,9 +94,9 @@ inline DayResult serve_with_policy(const Day& day, const PolicyOptions& options,
     std::optional<Placement> next;
     if (request) {
       PlaceOptions place_options;
-      place_options.work_units = work_units;
-      place_options.seed = seed;
-      place_options.replan = Replan{running, request->moves_max};
+      place_options.effort.work_units = work_units;
+      place_options.effort.seed = seed;
+      place_options.problem.replan = Replan{running, request->moves_max};
       const auto solution = place(request->forecast, options.cluster, place_options);
       EXPECT_TRUE(solution) << solution.error().message;
       if (policy.judge(running, solution->placement)) next = solution->placement;
