@@ -431,15 +431,15 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   if (model.spec) json["model"] = model.spec->name;
   json["batch_tokens"] = model.batch_tokens;
   if (solve == nullptr) return json;
-  json["redundant"] = solve->options.redundant;
+  json["redundant"] = solve->options.problem.redundant;
   json["split"] = solve->split;
-  json["survive"] = solve->options.survive;
+  json["survive"] = solve->options.problem.survive;
   json["groups"] = solve->groups_of(model.spec);
   json["slack"] = solve->slack == "auto" ? nlohmann::ordered_json("auto")
                                          : nlohmann::ordered_json(value_or_exit(parse_slack(solve->slack)));
   json["time_seconds"] = solve->time_for(cluster).count();
-  if (solve->options.work_units) json["work"] = *solve->options.work_units;
-  json["seed"] = solve->options.seed;
+  if (solve->options.effort.work_units) json["work"] = *solve->options.effort.work_units;
+  json["seed"] = solve->options.effort.seed;
   json["objective"] = solve->objective;
   json["windows"] = solve->windows.value_or(1);
   json["robust"] = solve->robust.value_or("mean");
