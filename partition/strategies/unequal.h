@@ -1,21 +1,17 @@
 #pragma once
 
-#include "partition/foundation/budget.h"
-#include "partition/place.h"
+#include "partition/foundation/result.h"
+#include "partition/problem/draft.h"
+#include "partition/problem/problem.h"
+#include "partition/problem/run.h"
 
 namespace evenkeel {
 
-/// Whether a problem is for place_unequally(): GPUs that differ in speed or slots, a running placement with other slots
-/// than are asked for, or load that is modelled time.
-[[nodiscard]] bool is_unequal(const Cluster& cluster, const PlaceOptions& options, std::size_t experts);
-
-/// place() for such problems, with strategy kEvenkeel: annealing of exchanges and replacements towards the least
-/// largest load over speed of each layer, from a greedy packing or the running placement; then, with token paths, of
-/// exchanges for communication within the slack. Slots that are gone are made up for with the fewest moves that leave
-/// every expert a slot; a budget of moves comes on top of these. Fails with kInvalidInput for what it does not keep
-/// (weights, an uneven split), kInfeasible where the slots do not hold every expert as often as asked.
-[[nodiscard]] Result<Solution> place_unequally(const RoutingProfile& profile, const Cluster& cluster,
-                                               const PlaceOptions& options, Budget& budget,
-                                               const StageObserver& observer);
+/// Places on GPUs that are not alike: annealing of exchanges and replacements towards the least largest load over speed
+/// of each layer, from a greedy packing or the running placement; then, with token paths, of exchanges for
+/// communication within the slack. Slots that are gone are made up for with the fewest moves that leave every expert a
+/// slot, and a budget of moves is kept beyond those. The certificate is of load over speed, or of modelled time. Needs a
+/// problem that is unequal. Fails as make_instance() does.
+[[nodiscard]] Result<Draft> place_unequally(const Problem& problem, Run& run);
 
 }  // namespace evenkeel

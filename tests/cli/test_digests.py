@@ -105,7 +105,7 @@ def cases(folder):
         yield f"evenkeel lost {comm}", (*day, *c, "--redundant", 16, "--from", spare, "--lost", 3, *work)
         yield f"evenkeel lost and moves {comm}", (*day, *c, "--redundant", 16, "--from", spare, "--lost", 3, "--max-moves", 0.05, *work)
         for strategy in ("evenkeel", "moetuner", "moetuner-strong"):
-            yield f"{strategy} small {comm}", (small, "--gpus", 4, *c, "--strategy", strategy, *work)
+            yield f"{strategy} small {comm}", (small, "--gpus", 4, *c, "--strategy", strategy, *long)
         yield f"evenkeel slack auto {comm}", (*day, "--comm", comm, "--slack", "auto", *long)
     c = ("--comm", "resident")
     yield "evenkeel weighted", (*two, *c, "--objective", "weighted:0.25,1.0", *work)
