@@ -11,7 +11,7 @@
 #include "partition/cost/metrics.h"
 #include "partition/cost/step_time_bound.h"
 #include "partition/migrate/decision.h"
-#include "partition/place.h"
+#include "partition/problem/problem.h"
 
 namespace evenkeel {
 namespace {

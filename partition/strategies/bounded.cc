@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "partition/model/migration.h"
 #include "partition/problem/certificate.h"
 #include "partition/search/balance.h"
 #include "partition/slots/relabel_to.h"

@@ -54,8 +54,7 @@ Placement searched_for_split(const Problem& problem, Run& run, Placement placeme
   if (!is_uneven || problem.has_paths() || problem.running() || run.budget().exhausted()) return placement;
   BudgetSlice slice(run.budget(), options.survive > 0 ? 0.3 : 1.0);
   const auto layers = replan_layers(problem.profile(), placement);
-  return with_rows(placement,
-                   balance_uneven(layers, problem.profile().total_load(), search_of(problem, run), slice));
+  return with_rows(placement, balance_uneven(layers, problem.profile().total_load(), search_of(problem, run), slice));
 }
 
 Placement spread_copies(const Problem& problem, Run& run, const Placement& placement) {

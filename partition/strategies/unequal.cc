@@ -8,6 +8,7 @@
 #include "partition/cost/copy_cost.h"
 #include "partition/cost/unequal_bound.h"
 #include "partition/foundation/parallel.h"
+#include "partition/model/migration.h"
 #include "partition/problem/certificate.h"
 #include "partition/slots/first_slots.h"
 #include "partition/slots/replan_loads.h"
@@ -15,7 +16,6 @@
 #include "partition/slots/replica_search.h"
 #include "partition/slots/rows.h"
 #include "partition/slots/spread_nodes.h"
-
 
 namespace evenkeel {
 namespace {
@@ -141,18 +141,15 @@ class UnequalPlacing {
   [[nodiscard]] double load_share() const { return problem_.has_paths() ? kLoadShareBeforeTraffic : 1.0; }
 
   [[nodiscard]] Placement balance() {
-    const ReplicaSearch search{.copies_min = problem_.copies_min(),
-                               .nodes = 1,
-                               .seed = run_.seed(),
-                               .threads = run_.threads()};
+    const ReplicaSearch search{
+        .copies_min = problem_.copies_min(), .nodes = 1, .seed = run_.seed(), .threads = run_.threads()};
     BudgetSlice slice(run_.budget(), load_share());
     return with_rows_of(balance_replicas(layers_, bound_units(), search, slice));
   }
 
   [[nodiscard]] Placement replan_for_loads() {
     BudgetSlice slice(run_.budget(), load_share());
-    const auto found =
-        replan_loads(layers_, bound_units(), {}, moves_max(), slice, run_.seed(), run_.threads());
+    const auto found = replan_loads(layers_, bound_units(), {}, moves_max(), slice, run_.seed(), run_.threads());
     Grid<ExpertIndex> rows(layers_.size(), layers_.front().running.size());
     for (std::size_t row = 0; row < rows.rows(); ++row)
       std::ranges::copy(found.point(row).expert_of_slot, rows[row].begin());

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "partition/cost/model_step_time.h"
+#include "partition/problem/problem.h"
 #include "pipeline/cli/standard_input.h"
 #include "pipeline/config/bundled_files.h"
 #include "pipeline/config/model_file.h"

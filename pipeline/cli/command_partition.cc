@@ -35,7 +35,7 @@ struct PartitionArguments {
 
 /// A budget that a strategy would not look at is not to be passed over in silence.
 void check_budget(Strategy strategy, const FromArguments& from) {
-  if (strategy == Strategy::kEvenkeel || !from.has_budget()) return;
+  if (keeps_budget_of_moves(strategy) || !from.has_budget()) return;
   throw CommandError{{ErrorCode::kInvalidInput,
                       fmt::format("strategy {} keeps no budget of moves; give --strategy evenkeel, or leave {} out",
                                   strategy_name(strategy), from.bytes_max ? "--max-bytes" : "--max-moves")}};

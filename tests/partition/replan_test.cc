@@ -1,5 +1,3 @@
-#include "partition/strategies/replan.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -11,9 +9,12 @@
 #include "partition/cost/path_sums.h"
 #include "partition/cost/verify.h"
 #include "partition/model/migration.h"
+#include "partition/place.h"
 #include "partition/problem/certificate.h"
+#include "partition/problem/problem.h"
 #include "partition/slots/relabel_to.h"
 #include "partition/slots/replan_frontier.h"
+#include "partition/strategies/few_moves.h"
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 

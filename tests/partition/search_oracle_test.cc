@@ -12,7 +12,7 @@
 #include "partition/place.h"
 #include "partition/problem/certificate.h"
 #include "partition/search/balance.h"
-#include "partition/strategies/stages.h"
+#include "partition/strategies/staged.h"
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
@@ -76,16 +76,14 @@ std::vector<std::int64_t> caps_of(const BruteForce& brute, const Instance& insta
 
 /// The stages as for an instance that is too large to be solved exactly.
 Assignment search(const SmallCase& small, const PlaceOptions& options) {
-  std::vector<std::int64_t> bounds;
-  for (const double tokens : load_bounds(small.profile, small.cluster.gpus, options.problem.redundant))
-    bounds.push_back(static_cast<std::int64_t>(tokens * static_cast<double>(kLoadUnitsPerToken)));
-  Budget budget = Budget::work(*options.effort.work_units);
-  const StageObserver silent;
-  Stages stages(small.instance, options, bounds, budget, silent);
-  stages.pack();
-  stages.balance();
-  stages.search();
-  return stages.assignment();
+  const auto problem = Problem::create(small.profile, small.cluster, options.problem);
+  Run run(options.effort, options.diagnostics, {});
+  run.begin_budget();
+  Workbench bench(*problem, small.instance, run, problem->load_bound_units());
+  bench.pack();
+  bench.balance();
+  search_communication(bench);
+  return bench.best();
 }
 
 /// Gaps of the search to the optimum over all cases.

@@ -13,7 +13,8 @@
 #include "partition/cost/unequal_bound.h"
 #include "partition/foundation/random.h"
 #include "partition/model/migration.h"
-#include "partition/strategies/replan.h"
+#include "partition/place.h"
+#include "partition/strategies/few_moves.h"
 #include "tests/partition/fixtures.h"
 
 namespace evenkeel {

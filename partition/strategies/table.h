@@ -1,0 +1,61 @@
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "partition/foundation/result.h"
+#include "partition/problem/draft.h"
+#include "partition/problem/options.h"
+#include "partition/problem/problem.h"
+#include "partition/problem/run.h"
+
+namespace evenkeel {
+
+/// What communication a strategy looks at.
+enum class Traffic { kNone, kResident, kResidentAndDispatch };
+
+/// Where a strategy has to do with something: nowhere; as a last step or by a fixed rule; or in its search.
+enum class Extent { kNo, kByRule, kSearched };
+
+/// What of a problem a strategy honours. What it does not is refused where the placement would not be what was asked
+/// for, and noted in the solution where it is only not looked at.
+struct Honours {
+  Traffic traffic = Traffic::kNone;
+  /// Redundant slots: by the greedy rule, or with other numbers of copies where that is uneven.
+  Extent replicas = Extent::kByRule;
+  /// Shares of an uneven split: those of the placement found, or with loads alone slots searched for them.
+  Extent split = Extent::kByRule;
+  /// Noted: a budget of moves, windows weighed against one another.
+  bool moves = false;
+  bool windows = false;
+  /// Refused: a second copy of every expert; GPUs of unequal speed or slots; load that is modelled time.
+  bool survival = false;
+  bool unequal_gpus = false;
+  bool time_model = false;
+};
+
+struct StrategyRow {
+  Strategy strategy;
+  std::string_view name;
+  Honours honours;
+  Result<Draft> (*solve)(const Problem& problem, Run& run);
+};
+
+/// Every strategy, in the order the documentation lists them.
+[[nodiscard]] std::span<const StrategyRow> strategy_table();
+[[nodiscard]] const StrategyRow& row_of(Strategy strategy);
+
+/// Takes from the options what the strategy does not look at, a sentence for each. `has_windows`: the traffic has
+/// several.
+[[nodiscard]] std::vector<std::string> take_what_is_not_honoured(const StrategyRow& row, bool has_windows,
+                                                                 ProblemOptions& options);
+
+/// A sentence where there are token paths and the strategy does not search the communication that is asked for.
+[[nodiscard]] std::vector<std::string> traffic_not_honoured(const StrategyRow& row, const Problem& problem);
+
+/// Fails with kInvalidInput or kInfeasible where the strategy's placement would not be what the problem asks for.
+[[nodiscard]] Status refuse_what_is_not_honoured(const StrategyRow& row, const Problem& problem);
+
+}  // namespace evenkeel
