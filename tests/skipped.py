@@ -7,7 +7,7 @@ import sys
 
 # A case of unittest under -v, a file that ends itself, a case of GoogleTest (its reason stands below its place).
 CASE = re.compile(r"^(?:.* )?\.\.\. skipped (['\"])(?P<reason>.*)\1$|^skipped: (?P<file_reason>.*)$|: Skipped\n(?P<gtest_reason>.*)$", re.MULTILINE)
-TEST = re.compile(r"^\d+/\d+ Test: (?P<name>.*)\n(?P<output>.*?)^<end of output>", re.MULTILINE | re.DOTALL)
+TEST = re.compile(r"^\d+/\d+ Test: (?P<name>[^\n]*)\n(?P<output>.*?)^<end of output>", re.MULTILINE | re.DOTALL)
 
 
 def skipped(log):
