@@ -33,7 +33,8 @@ def commands():
         if path.is_relative_to(ROOT) and not path.is_relative_to(ROOT / "build"):
             words = shlex.split(entry["command"])
             first = next(place for place, word in enumerate(words) if word.startswith("-"))
-            found[str(path.relative_to(ROOT))] = words[first : words.index("-o")]
+            # No code is made; the precompiled header would not do for both kinds of it.
+            found[str(path.relative_to(ROOT))] = [word for word in words[first : words.index("-o")] if word != "-fPIC"]
     return found
 
 
