@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What g++ does not see: clang's warnings, and the narrow clang-tidy list (.clang-tidy), both as errors.
-#   scripts/lint.sh          clang reads every source; clang-tidy those that changed since the branch began, and the last commit's
+#   scripts/lint.sh          clang reads what a change since the branch began, or the last commit, can have touched, and a spread of
+#                            the rest; clang-tidy reads what changed: a few minutes
 #   scripts/lint.sh --full   clang builds everything, and clang-tidy reads every source: half an hour on two cores
 # Works in build/clang, and needs no other build.
 set -euo pipefail

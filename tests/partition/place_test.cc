@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "partition/cost/metrics.h"
@@ -145,7 +146,7 @@ TEST(Place, does_not_change_cost_when_gpus_are_renamed) {
   auto fields = solution->placement.fields();
   for (std::size_t layer = 0; layer < 4; ++layer) {
     auto row = fields.expert_of_slot[layer];
-    std::ranges::rotate(row, row.begin() + 4);
+    std::rotate(row.begin(), row.begin() + 4, row.end());
   }
   const auto renamed = Placement::create(fields);
   const auto before = measure(profile, solution->placement, cluster, {}, Comm::kResident);
