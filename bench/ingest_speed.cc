@@ -41,7 +41,9 @@ T value_or_exit(Result<T> result) {
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// A port that another run beside this one does not take, below those that the system gives out.
-std::string endpoint_of(int offset) { return fmt::format("tcp://127.0.0.1:{}", 20'000 + 4 * (getpid() % 3'000) + offset); }
+std::string endpoint_of(int offset) {
+  return fmt::format("tcp://127.0.0.1:{}", 20'000 + 4 * (getpid() % 3'000) + offset);
+}
 
 /// What each agent sends after its HELLO, in order.
 using Load = std::vector<std::vector<wire::Frames>>;
@@ -140,9 +142,9 @@ double time_ingest(const Load& load, const Security* security, const std::filesy
   }
   auto journal = value_or_exit(rebalancer::Journal::open(folder / "state"));
   const std::string bind = endpoint_of(0);
-  auto server = value_or_exit(rebalancer::Server::start(context, {bind, endpoint_of(1)}, make_groups(), std::move(journal),
-                                                        rebalancer::PlannerOptions{},
-                                                        [](const wire::Note&) {}, std::move(keys)));
+  auto server = value_or_exit(rebalancer::Server::start(
+      context, {bind, endpoint_of(1)}, make_groups(), std::move(journal), rebalancer::PlannerOptions{},
+      [](const wire::Note&) {}, std::move(keys)));
   Senders senders(load, bind, security ? security->client : shell::Curve{});
   const auto work = [&] {
     if (!server.do_work(std::chrono::milliseconds(10))) std::exit(1);
@@ -204,8 +206,8 @@ double time_merge(const Load& load) {
   auto now = Clock::now();
   std::vector<std::vector<rebalancer::Received>> received(kAgents);
   for (std::uint32_t rank = 0; rank < kAgents; ++rank) {
-    static_cast<void>(
-        groups.step(rebalancer::Received{agent_name(rank), agent_name(rank), "model", hello_of(rank, kAgents, kShape)}, now));
+    static_cast<void>(groups.step(
+        rebalancer::Received{agent_name(rank), agent_name(rank), "model", hello_of(rank, kAgents, kShape)}, now));
     for (const auto& frames : load[rank]) {
       received[rank].push_back(
           {agent_name(rank), agent_name(rank), "model", value_or_exit(wire::open(frames)).message});
@@ -257,12 +259,12 @@ int run(std::size_t rounds, std::size_t reports) {
   std::ranges::transform(times, us.begin(), [&](const auto& t) { return median(t) / count * 1e6; });
   fmt::print("{} reports of {} x {} experts, {:.0f} bytes each, {} agents, median of {} rounds; us a report\n",
              count_of(load), kShape.layers, kShape.experts, static_cast<double>(bytes) / count, kAgents, rounds);
-  fmt::print("{:<10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}{:>8}\n", "transport", "echo", "decode", "merge", "parts", "intake",
-             "reports/s", "share");
+  fmt::print("{:<10}{:>10}{:>10}{:>10}{:>10}{:>10}{:>12}{:>8}\n", "transport", "echo", "decode", "merge", "parts",
+             "intake", "reports/s", "share");
   for (const auto& [name, at] : {std::pair{"plain", std::size_t{2}}, std::pair{"curve", std::size_t{4}}}) {
     const double parts = us[at] + us[0] + us[1];
-    fmt::print("{:<10}{:>10.1f}{:>10.1f}{:>10.1f}{:>10.1f}{:>10.1f}{:>12.0f}{:>8.2f}\n", name, us[at], us[0], us[1], parts,
-               us[at + 1], 1e6 / us[at + 1], parts / us[at + 1]);
+    fmt::print("{:<10}{:>10.1f}{:>10.1f}{:>10.1f}{:>10.1f}{:>10.1f}{:>12.0f}{:>8.2f}\n", name, us[at], us[0], us[1],
+               parts, us[at + 1], 1e6 / us[at + 1], parts / us[at + 1]);
   }
   return 0;
 }

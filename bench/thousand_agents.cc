@@ -68,7 +68,8 @@ class Rebalancer {
     std::vector<char*> argv;
     for (auto& argument : arguments) argv.push_back(argument.data());
     argv.push_back(nullptr);
-    if (posix_spawn(&pid_, program.c_str(), nullptr, nullptr, argv.data(), environ) != 0) fail(program + " does not start");
+    if (posix_spawn(&pid_, program.c_str(), nullptr, nullptr, argv.data(), environ) != 0)
+      fail(program + " does not start");
   }
   ~Rebalancer() {
     kill(pid_, SIGTERM);
@@ -122,7 +123,8 @@ class LoopbackEcho {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(port);
-    if (connect(client_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) fail("loopback TCP does not work");
+    if (connect(client_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+      fail("loopback TCP does not work");
     server_ = accept(listener, nullptr, nullptr);
     close(listener);
     server_thread_ = std::thread([this] { serve(); });
@@ -310,11 +312,11 @@ int run(const std::string& program, std::uint32_t agents, std::chrono::seconds d
   raise_descriptor_limit();
   std::vector<double> echo;
   {
-    const Rebalancer rebalancer(program, {"--bind", bind, "--publish", publish, "--state",
-                                          (folder / "state").string(), "--gpus", "8", "--agents", std::to_string(agents),
-                                          "--min-tokens", "1000000000000000", "--curve-secret",
-                                          (folder / "rebalancer.secret").string(), "--authorized-keys",
-                                          (folder / "authorised").string(), "--log-level", "error"});
+    const Rebalancer rebalancer(
+        program, {"--bind", bind, "--publish", publish, "--state", (folder / "state").string(), "--gpus", "8",
+                  "--agents", std::to_string(agents), "--min-tokens", "1000000000000000", "--curve-secret",
+                  (folder / "rebalancer.secret").string(), "--authorized-keys", (folder / "authorised").string(),
+                  "--log-level", "error"});
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
     const double before = rebalancer.resident_bytes();
     Fleet fleet(agents, bind, publish, curve);
@@ -333,11 +335,12 @@ int run(const std::string& program, std::uint32_t agents, std::chrono::seconds d
                kShape.layers, kShape.experts, kShape.stages, bytes, duration.count(), join_seconds);
     fmt::print("reports: {} sent, {} not taken, {} acknowledged; service used {:.1f} % of a core\n", fleet.sent(),
                fleet.dropped(), times.size(), 100 * cpu / static_cast<double>(duration.count()));
-    fmt::print("acknowledgement, ms: p50 {:.1f}, p99 {:.1f}, most {:.1f}\n", percentile(times, 0.5), percentile(times, 0.99),
-               percentile(times, 1));
-    fmt::print("loopback echo, ms: p50 {:.2f}, p99 {:.2f}, most {:.2f}\n", percentile(echo, 0.5), percentile(echo, 0.99),
-               percentile(echo, 1));
-    fmt::print("memory: {:.0f} KB an agent, {:.0f} MB in all\n", grown / agents / 1e3, rebalancer.resident_bytes() / 1e6);
+    fmt::print("acknowledgement, ms: p50 {:.1f}, p99 {:.1f}, most {:.1f}\n", percentile(times, 0.5),
+               percentile(times, 0.99), percentile(times, 1));
+    fmt::print("loopback echo, ms: p50 {:.2f}, p99 {:.2f}, most {:.2f}\n", percentile(echo, 0.5),
+               percentile(echo, 0.99), percentile(echo, 1));
+    fmt::print("memory: {:.0f} KB an agent, {:.0f} MB in all\n", grown / agents / 1e3,
+               rebalancer.resident_bytes() / 1e6);
   }
   std::filesystem::remove_all(folder);
   return 0;

@@ -11,7 +11,7 @@ build=(
   libspdlog-dev libsqlite3-dev libyaml-cpp-dev libzip-dev libzmq3-dev cppzmq-dev nlohmann-json3-dev
   prometheus-cpp-dev nodejs npm
 )
-test=(chromium clang-format groff-base libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
+test=(chromium clang-14 clang-format clang-tidy-14 groff-base libgtest-dev python3 python3-msgpack python3-numpy python3-torch python3-yaml python3-zmq)
 fuzz=(clang-14 libclang-rt-14-dev llvm-14 python3 python3-numpy)
 
 wanted=("${build[@]}")

@@ -1,13 +1,12 @@
 """MoETuner's experiment: the table, and that evenkeel is never behind MoETuner's two stages solved well."""
 
-import sys
 import unittest
 
 import paths  # noqa: F401  (first: the modules below are found through it)
 
 import moetuner
 from results_table import splice
-from harness import SKIPPED, CommandTest
+from harness import NO_DATA, CommandTest, skip_file
 
 
 class Experiment(CommandTest):
@@ -35,5 +34,5 @@ class Experiment(CommandTest):
 
 if __name__ == "__main__":
     if not any(moetuner.cases("mixtral-like")):
-        sys.exit(SKIPPED)
+        skip_file(NO_DATA)
     unittest.main()

@@ -4,7 +4,7 @@ import json
 import unittest
 
 import engine_rules
-from harness import DATA, DAY, CommandTest, run
+from harness import DATA, DAY, NO_DATA, CommandTest, run
 
 DEEPSEEK = DATA / "deepseek-v3"
 ENGINES = ("sglang", "vllm", "vllm-pr49572", "trtllm", "ascend")
@@ -56,7 +56,7 @@ def notes_of(result):
     return [line.removeprefix("note: ") for line in lines]
 
 
-@unittest.skipUnless(DEEPSEEK.exists(), f"no recorded routing at {DATA} (set EVENKEEL_DATA)")
+@unittest.skipUnless(DEEPSEEK.exists(), NO_DATA)
 class DeepSeek(CommandTest):
     def plan(self, trace, strategy):
         out = self.folder / f"{trace.stem}-{strategy}.json"

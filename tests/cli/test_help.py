@@ -1,6 +1,7 @@
 """Help that a user meets: examples, completion, manual pages, the nearest word."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import unittest
@@ -15,7 +16,7 @@ class Help(CommandTest):
 
     def complete(self, *words):
         """What bash offers for the last word."""
-        script = (f"source <({BIN}/evenkeel completion bash); COMP_WORDS=({' '.join(repr(word) for word in words)}); "
+        script = (f"source <({shlex.quote(str(BIN))}/evenkeel completion bash); COMP_WORDS=({' '.join(repr(word) for word in words)}); "
                   f"COMP_CWORD={len(words) - 1}; _evenkeel; printf '%s\\n' \"${{COMPREPLY[@]}}\"")
         shell = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=self.folder, timeout=60)
         self.assertEqual(shell.stderr, "")

@@ -8,7 +8,7 @@ import struct
 import unittest
 
 import numpy as np
-from harness import DATA, DAY, ROOT, CommandTest, npy, npz, run
+from harness import DATA, DAY, NO_DATA, ROOT, CommandTest, npy, npz, run
 
 DOMAIN = ROOT / "tests/data/evenkeel-moe/domain-c.npz"
 GPT_OSS = DATA / "gpt-oss-20b/tokens_topk.npz"
@@ -197,7 +197,7 @@ class Inspect(CommandTest):
         result = run("inspect", DAY, "--gpus", 5)
         self.assertEqual(result.returncode, 3)
 
-    @unittest.skipUnless(GPT_OSS.exists(), "no recorded routing (set EVENKEEL_DATA)")
+    @unittest.skipUnless(GPT_OSS.exists(), NO_DATA)
     def test_gpt_oss(self):
         report = self.json_of("inspect", GPT_OSS, "--json", "--gpus", 8, "--cache-tokens", 16384)
         shape = report["shape"]
@@ -215,7 +215,7 @@ class Inspect(CommandTest):
             self.assertLess(entry["tokens"], 2 * 16384)
             self.assertGreaterEqual(entry["model"], entry["router"] - 0.01)
 
-    @unittest.skipUnless(DEEPSEEK, "no recorded routing (set EVENKEEL_DATA)")
+    @unittest.skipUnless(DEEPSEEK, NO_DATA)
     def test_deepseek_v3_drifts_between_workloads(self):
         report = self.json_of("inspect", *DEEPSEEK, "--json", "--gpus", 32)
         self.assertEqual((report["shape"]["layers"], report["shape"]["hidden_layers"], report["shape"]["windows"]), (58, 61, 6))

@@ -1,10 +1,9 @@
 """Recorded routing of published models, where it is present (EVENKEEL_DATA)."""
 
 import json
-import sys
 import unittest
 
-from harness import DATA, SKIPPED, CommandTest
+from harness import DATA, NO_DATA, CommandTest, skip_file
 
 ESFT = DATA / "deepseek-v2-lite-esft/tokens_topk.npz"
 GPT_OSS = DATA / "gpt-oss-20b/tokens_topk.npz"
@@ -96,6 +95,5 @@ class RealData(CommandTest):
 
 if __name__ == "__main__":
     if not ESFT.exists():
-        print(f"skipped: no recorded routing at {DATA} (set EVENKEEL_DATA)")
-        sys.exit(SKIPPED)
+        skip_file(NO_DATA)
     unittest.main()

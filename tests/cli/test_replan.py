@@ -4,7 +4,7 @@ import collections
 import json
 import unittest
 
-from harness import DATA, DAY, CommandTest, run
+from harness import DATA, DAY, NO_DATA, CommandTest, run
 
 DEEPSEEK = DATA / "deepseek-v3"
 
@@ -105,7 +105,7 @@ class FromTheRunningPlacement(CommandTest):
         self.assertIn("16 redundant slots but 0 are asked for; give 16", result.stderr)
 
 
-@unittest.skipUnless(DEEPSEEK.exists(), f"no recorded loads at {DEEPSEEK} (set EVENKEEL_DATA)")
+@unittest.skipUnless(DEEPSEEK.exists(), NO_DATA)
 class DriftOfDeepSeek(CommandTest):
     def check(self, before, after, strategy, redundant, kept, targets):
         running = self.folder / "running.json"

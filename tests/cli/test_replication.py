@@ -4,7 +4,7 @@ import collections
 import json
 import unittest
 
-from harness import DATA, RefusalTest
+from harness import DATA, NO_DATA, RefusalTest
 
 DEEPSEEK = DATA / "deepseek-v3"
 FLASHLB = [600, 560, 120, 120, 20, 10, 10, 10]
@@ -60,7 +60,7 @@ class Replication(Replicas):
         self.refuse(2, ["--split", "uneven"], "partition", self.trace, "--gpus", 8, "--split", "odd", "-o", self.output)
 
 
-@unittest.skipUnless(DEEPSEEK.is_dir(), "no recorded loads of DeepSeek-V3 (EVENKEEL_DATA)")
+@unittest.skipUnless(DEEPSEEK.is_dir(), NO_DATA)
 class DeepSeek(Replicas):
     def test_recorded_loads_are_even_with_32_replicas(self):
         traces = sorted(DEEPSEEK.glob("*.json"))

@@ -3,10 +3,9 @@
 import json
 import os
 import subprocess
-import sys
 import unittest
 
-from harness import BIN, SKIPPED, CommandTest
+from harness import BIN, CommandTest, skip_file
 
 try:
     import torch
@@ -241,6 +240,5 @@ class SglangRecordings(CommandTest):
 
 if __name__ == "__main__":
     if torch is None:
-        print("python3-torch is not installed", file=sys.stderr)
-        sys.exit(SKIPPED)
+        skip_file("python3-torch is not installed")
     unittest.main()

@@ -7,7 +7,7 @@ import time
 import unittest
 
 import plan_rules
-from harness import DATA, DAY, CommandTest, run
+from harness import DATA, DAY, NO_DATA, CommandTest, run
 
 DEEPSEEK = DATA / "deepseek-v3"
 IS_FULL = os.environ.get("EVENKEEL_FULL") == "1"
@@ -244,7 +244,7 @@ class LostOnTheDay(ClusterCase):
             self.assertGreaterEqual(min(sum(expert in experts for experts in held) for expert in range(64)), 2)
 
 
-@unittest.skipUnless(DEEPSEEK.is_dir(), f"no recorded loads at {DEEPSEEK} (EVENKEEL_DATA)")
+@unittest.skipUnless(DEEPSEEK.is_dir(), NO_DATA)
 class DeepSeek(ClusterCase):
     LOADS = DEEPSEEK / "prefill_in4096.json"
 

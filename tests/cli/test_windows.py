@@ -2,7 +2,7 @@
 
 import unittest
 
-from harness import DATA, DAY, RefusalTest
+from harness import DATA, DAY, NO_DATA, RefusalTest
 
 ESFT = DATA / "deepseek-v2-lite-esft/tokens_topk.npz"
 
@@ -14,9 +14,8 @@ class Windows(RefusalTest):
     def rows(self, trace, *options):
         return {row["strategy"]: row for row in self.compare(trace, *options)["rows"]}
 
+    @unittest.skipUnless(ESFT.exists(), NO_DATA)
     def test_held_out_traffic_is_balanced_better_than_largest_first_does(self):
-        if not ESFT.exists():
-            self.skipTest(f"{ESFT} is not there")
         rows = self.rows(ESFT, "--holdout", 0.5, "--holdout-seed", 1, "--windows", 8, "--robust", "mean",
                          "--slack", 0.037, "--time", "12s", "--strategies", "lpt,evenkeel")
         ours, lpt = rows["evenkeel"]["held_out"], rows["lpt"]["held_out"]
@@ -50,9 +49,8 @@ class Windows(RefusalTest):
             plain = self.compare(DAY, "--holdout", 0.5, "--work", 500000, "--strategies", "lpt,evenkeel")
             self.assertEqual(plain["rows"][0]["held_out"], lpt["held_out"])
 
+    @unittest.skipUnless(ESFT.exists(), NO_DATA)
     def test_dispatch_balances_windows_too(self):
-        if not ESFT.exists():
-            self.skipTest(f"{ESFT} is not there")
         common = ("compare", ESFT, "--gpus", 8, "--comm", "dispatch", "--holdout", 0.5, "--work", 10000000, "--json")
         lpt, apart = self.json_of(*common, "--windows", 8, "--strategies", "lpt,evenkeel")["rows"]
         added_up = self.json_of(*common, "--strategies", "evenkeel")["rows"][0]

@@ -7,6 +7,7 @@ place of /tmp/evenkeel. quickstart.sh and test.sh stand in plain blocks: they ar
 import os
 import pathlib
 import re
+import shlex
 import signal
 import subprocess
 import tempfile
@@ -14,6 +15,9 @@ import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BIN = pathlib.Path(os.environ.get("EVENKEEL_BIN", ROOT / "build/release/bin"))
+# What the documents call the folder of programs and the folder for files. One pass puts the real ones in their place: the
+# programs' own path may begin like the other.
+NAMED = re.compile(r"build/release/bin/|/tmp/evenkeel\b")
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -42,7 +46,7 @@ class Documents(unittest.TestCase):
             blocks = re.findall(r"^```sh\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL)
             with tempfile.TemporaryDirectory(prefix="evenkeel-docs-") as folder:
                 for block in blocks:
-                    script = block.replace("build/release/bin/", f"{BIN}/").replace("/tmp/evenkeel", folder)
+                    script = NAMED.sub(lambda found: folder if found[0].startswith("/") else shlex.quote(f"{BIN}/"), block)
                     code, output = run_script(script)
                     self.assertEqual(code, 0, f"{document.relative_to(ROOT)}:\n{block}\n{output}")
                     ran += 1

@@ -130,9 +130,10 @@ class BruteForce {
 
   /// Item that a token takes of an expert: its copies in turn.
   [[nodiscard]] std::size_t copy_for(std::size_t layer, ExpertIndex expert, std::size_t token) const {
-    const auto copies = std::ranges::equal_range(instance_.expert_of_item[layer], expert);
-    const auto first = static_cast<std::size_t>(copies.begin() - instance_.expert_of_item[layer].begin());
-    return first + token % copies.size();
+    const auto experts = instance_.expert_of_item[layer];
+    const auto first = std::ranges::lower_bound(experts, expert);
+    const auto copies = static_cast<std::size_t>(std::ranges::upper_bound(experts, expert) - first);
+    return static_cast<std::size_t>(first - experts.begin()) + token % copies;
   }
 
   /// Mean over tokens of what a layer's rounds touch.

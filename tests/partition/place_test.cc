@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "partition/cost/metrics.h"
@@ -67,10 +68,13 @@ TEST(Place, gives_the_same_placement_for_the_same_work_and_seed) {
 
 TEST(Place, without_any_budget_is_still_valid) {
   const auto profile = testing::structured_profile({4, 16, 2, 800}, 4);
+  const Cluster cluster{.gpus = 4, .nodes = 1};
   for (const std::size_t redundant : {0U, 4U}) {
     auto options = with_work(Strategy::kEvenkeel, 0);
     options.problem.redundant = redundant;
-    EXPECT_TRUE(place(profile, {.gpus = 4, .nodes = 1}, options));
+    const auto solution = place(profile, cluster, options);
+    ASSERT_TRUE(solution) << solution.error().message;
+    EXPECT_TRUE(verify(solution->placement, profile, cluster, redundant, {}, 0.0));
   }
 }
 
@@ -106,6 +110,7 @@ TEST(Place, is_valid_for_any_small_shape_with_replicas) {
     const auto profile = testing::structured_profile({3, experts, 2, 200}, seed);
     const auto solution = place(profile, cluster, options);
     ASSERT_TRUE(solution) << "seed " << seed << ": " << solution.error().message;
+    EXPECT_TRUE(verify(solution->placement, profile, cluster, options.problem.redundant, {}, 0.0)) << "seed " << seed;
   }
   EXPECT_GT(with_replicas, 100);
 }
@@ -141,7 +146,7 @@ TEST(Place, does_not_change_cost_when_gpus_are_renamed) {
   auto fields = solution->placement.fields();
   for (std::size_t layer = 0; layer < 4; ++layer) {
     auto row = fields.expert_of_slot[layer];
-    std::ranges::rotate(row, row.begin() + 4);
+    std::rotate(row.begin(), row.begin() + 4, row.end());
   }
   const auto renamed = Placement::create(fields);
   const auto before = measure(profile, solution->placement, cluster, {}, Comm::kResident);

@@ -202,7 +202,9 @@ TEST(Survival, names_the_smallest_number_of_slots_that_works) {
   EXPECT_EQ(refused.error().code, ErrorCode::kInfeasible);
   EXPECT_NE(refused.error().message.find("10 would do"), std::string::npos) << refused.error().message;
   options.problem.redundant = 10;
-  EXPECT_TRUE(place(profile, {.gpus = 8}, options));
+  const auto enough = place(profile, {.gpus = 8}, options);
+  ASSERT_TRUE(enough) << enough.error().message;
+  EXPECT_TRUE(verify_survival(enough->placement));
   options.strategy = Strategy::kEplb;
   EXPECT_EQ(place(profile, {.gpus = 8}, options).error().code, ErrorCode::kInvalidInput);
 }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "partition/cost/verify.h"
 #include "partition/model/migration.h"
 
 namespace evenkeel::rebalancer {
@@ -69,7 +70,8 @@ TEST(SolverProcess, plans_anew_without_a_running_placement) {
   sent.running.reset();
   const auto answer = solve_in_child(rebalancer_child(), sent, {});
   ASSERT_TRUE(answer) << answer.error().message;
-  EXPECT_TRUE(answer->placement);
+  ASSERT_TRUE(answer->placement) << answer->placement.error().message;
+  EXPECT_TRUE(verify(*answer->placement, sent.profile, sent.cluster, sent.redundant, {}, 0.0));
 }
 
 TEST(SolverProcess, hands_on_what_the_solver_says) {

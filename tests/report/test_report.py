@@ -9,10 +9,11 @@ import sys
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "cli"))
-from harness import BIN, DATA, DAY, CommandTest, run
+from harness import BIN, DATA, DAY, NO_DATA, CommandTest, run
 
 HERE = pathlib.Path(__file__).resolve().parent
 NPM = os.environ.get("EVENKEEL_NPM", BIN.parent / "npm/report-test")
+DEEPSEEK = sorted((DATA / "deepseek-v3").glob("*.json"))
 BYTES_MAX = 1_500_000
 LOADS = ["heat", "busiest", "skew", "certificate"]
 VIEWS = ["light-1280", "dark-1280", "light-390"]
@@ -64,13 +65,11 @@ class Report(CommandTest):
         self.assertEqual(data_of(moved)["before"]["strategy"], "running")
         self.assertIn("slots that change", data_of(moved)["verdict"]["sentence"])
 
+    @unittest.skipUnless(DEEPSEEK, NO_DATA)
     def test_a_report_of_58_layers_and_256_experts_is_small(self):
-        traces = sorted((DATA / "deepseek-v3").glob("*.json"))
-        if not traces:
-            self.skipTest(f"no deepseek-v3 loads in {DATA}; set EVENKEEL_DATA")
         for gpus, nodes in ((256, 32), (32, 4)):
             page = self.folder / f"{gpus}.html"
-            self.succeed("compare", *traces, "--gpus", gpus, "--nodes", nodes, "--holdout", 0.5, "--work", 100000,
+            self.succeed("compare", *DEEPSEEK, "--gpus", gpus, "--nodes", nodes, "--holdout", 0.5, "--work", 100000,
                          "--strategies", "eplb,evenkeel", "--html", page)
             self.assertLess(page.stat().st_size, BYTES_MAX)
             data = data_of(page)
