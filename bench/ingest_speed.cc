@@ -20,7 +20,7 @@
 #include "agents/wire/frame.h"
 #include "bench/live_load.h"
 #include "rebalancer/core/groups.h"
-#include "rebalancer/net/server.h"
+#include "rebalancer/server/server.h"
 
 namespace evenkeel::bench {
 namespace {

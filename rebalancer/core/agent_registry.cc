@@ -57,9 +57,8 @@ void add(wire::StageCounts& sum, const wire::StageCounts& more) {
 
 }  // namespace
 
-AgentRegistry::AgentRegistry(std::uint32_t world, CountLimits limits, bool has_history,
-                             std::span<const TotalRecord> totals)
-    : world_(world), limits_(limits), has_history_(has_history) {
+AgentRegistry::AgentRegistry(const RegistryOptions& options, bool has_history, std::span<const TotalRecord> totals)
+    : options_(options), has_history_(has_history) {
   for (const TotalRecord& total : totals) {
     Counted counted{.incarnation = total.incarnation, .report_sequence = total.sequence, .tokens = 0, .counts = {}};
     for (const wire::StageCounts& stage : total.stages) {
@@ -76,7 +75,7 @@ AgentRegistry::AgentRegistry(std::uint32_t world, CountLimits limits, bool has_h
 }
 
 std::optional<wire::Refusal> AgentRegistry::reason_to_refuse(const std::string& worker, const wire::Hello& hello,
-                                                             TimePoint now, std::chrono::milliseconds lease) {
+                                                             TimePoint now) {
   using enum wire::RefusalReason;
   if (worker == wire::kRebalancerName) return refusal(kConflict, "the name rebalancer is taken; give --name another");
   if (is_superseded(worker, hello.incarnation)) {
@@ -90,13 +89,13 @@ std::optional<wire::Refusal> AgentRegistry::reason_to_refuse(const std::string& 
     if (observers_.size() < kObserversMax || observers_.contains(worker)) return std::nullopt;
     return refusal(kConflict, fmt::format("there are {} observers already", observers_.size()));
   }
-  if (hello.world != world_) {
-    return refusal(kShapeMismatch, fmt::format("world is {}; --agents of the rebalancer is {}", hello.world, world_));
+  if (hello.world != world()) {
+    return refusal(kShapeMismatch, fmt::format("world is {}; --agents of the rebalancer is {}", hello.world, world()));
   }
   const auto holder =
       std::find_if(agents_.begin(), agents_.end(), [&](const auto& entry) { return entry.second.rank == hello.rank; });
   if (holder == agents_.end() || holder->first == worker) return std::nullopt;
-  if (now - holder->second.heard_at <= lease) {
+  if (is_present(holder->second, now)) {
     return refusal(kConflict, fmt::format("rank {} is worker {}", hello.rank, holder->first));
   }
   record(holder->first, holder->second);
@@ -107,9 +106,8 @@ std::optional<wire::Refusal> AgentRegistry::reason_to_refuse(const std::string& 
 }
 
 std::optional<wire::Refusal> AgentRegistry::join(const std::string& peer, const std::string& worker,
-                                                 const wire::Hello& hello, TimePoint now,
-                                                 std::chrono::milliseconds lease) {
-  if (auto why = reason_to_refuse(worker, hello, now, lease)) return why;
+                                                 const wire::Hello& hello, TimePoint now) {
+  if (auto why = reason_to_refuse(worker, hello, now)) return why;
   if (total_.count_tokens.empty()) total_.count_tokens = Grid<std::uint64_t>(hello.layer_ids.size(), hello.experts);
   const auto [entry, is_new] = (hello.is_observer() ? observers_ : agents_).try_emplace(worker);
   Agent& agent = entry->second;
@@ -190,11 +188,11 @@ void AgentRegistry::keep(const std::string& worker, Agent& agent) {
   agent.kept_sequence = agent.report_sequence;
 }
 
-void AgentRegistry::keep_silent(TimePoint now, std::chrono::milliseconds lease) {
+void AgentRegistry::keep_silent(TimePoint now) {
   std::size_t left = kKeptAtOnce;
   for (auto* const workers : {&agents_, &observers_}) {
     for (auto& [worker, agent] : *workers) {
-      if (now - agent.heard_at <= lease || agent.kept_sequence == agent.report_sequence) continue;
+      if (is_present(agent, now) || agent.kept_sequence == agent.report_sequence) continue;
       keep(worker, agent);
       if (--left == 0) return;
     }
@@ -202,7 +200,7 @@ void AgentRegistry::keep_silent(TimePoint now, std::chrono::milliseconds lease) 
 }
 
 void AgentRegistry::forget_oldest_past() {
-  if (past_.size() <= world_ + kPastMax) return;
+  if (past_.size() <= world() + kPastMax) return;
   const auto oldest = std::ranges::min_element(
       past_, {}, [](const std::pair<const std::string, Counted>& entry) { return entry.second.incarnation; });
   end_incarnation(oldest->first, oldest->second, 0);
@@ -243,12 +241,13 @@ bool AgentRegistry::is_plausible(const Agent& agent, const wire::Report& report,
   // An observer counts no steps, and says nothing of windows.
   const std::uint64_t steps = report.steps - agent.steps_of_incarnation;
   if (!agent.is_observer && report.window - agent.window > steps + 1) return false;
-  if (!agent.is_observer && (tokens - agent.tokens) / std::max<std::uint64_t>(steps, 1) > limits_.tokens_per_step_max)
+  if (!agent.is_observer &&
+      (tokens - agent.tokens) / std::max<std::uint64_t>(steps, 1) > options_.count_limits.tokens_per_step_max)
     return false;
   // The first report may tell of any length of time, and so may a recording.
   if (agent.report_sequence == 0 || agent.is_observer) return true;
   const std::chrono::duration<double> since = now - agent.reported_at + kReportJitter;
-  return static_cast<double>(tokens - agent.tokens) <= limits_.tokens_per_second_max * since.count();
+  return static_cast<double>(tokens - agent.tokens) <= options_.count_limits.tokens_per_second_max * since.count();
 }
 
 Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64_t first_open, TimePoint now) {
@@ -284,7 +283,7 @@ Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64
 Progress AgentRegistry::progress() const {
   constexpr std::uint64_t kNobody = std::numeric_limits<std::uint64_t>::max();
   Progress least{.windows = kNobody, .steps = kNobody, .reported_at = TimePoint::max(), .has_window_tags = false};
-  bool have_all_reported = agents_.size() == world_;
+  bool have_all_reported = agents_.size() == world();
   for (const auto& [worker, agent] : agents_) {
     if (agent.is_distrusted) continue;
     least.windows = std::min(least.windows, agent.windows());
@@ -324,10 +323,13 @@ ClosedWindow AgentRegistry::close(std::uint64_t window) {
   return closed;
 }
 
-bool AgentRegistry::is_complete(TimePoint now, std::chrono::milliseconds lease) const {
-  return agents_.size() == world_ && std::all_of(agents_.begin(), agents_.end(), [&](const auto& entry) {
-           return now - entry.second.heard_at <= lease;
-         });
+bool AgentRegistry::is_complete(TimePoint now) const {
+  return agents_.size() == world() &&
+         std::ranges::all_of(agents_, [&](const auto& entry) { return is_present(entry.second, now); });
+}
+
+bool AgentRegistry::has_all_on(std::uint64_t epoch) const {
+  return std::ranges::all_of(agents_, [&](const auto& entry) { return entry.second.epoch_applied == epoch; });
 }
 
 }  // namespace evenkeel::rebalancer

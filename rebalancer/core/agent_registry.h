@@ -12,20 +12,13 @@
 #include "agents/wire/message.h"
 #include "partition/adaptive/stage_load.h"
 #include "partition/foundation/grid.h"
+#include "rebalancer/core/core_options.h"
 #include "rebalancer/core/journal_record.h"
 #include "rebalancer/core/window_counts.h"
 
 namespace evenkeel::rebalancer {
 
 using TimePoint = std::chrono::steady_clock::time_point;
-
-/// What no worker can count: a report beyond is a lie or a fault.
-struct CountLimits {
-  /// Tokens of one worker a second, on average since its last report. A GPU prefills some 10^5.
-  double tokens_per_second_max = 1e8;
-  /// Tokens of one worker a step, where it counts steps.
-  std::uint64_t tokens_per_step_max = std::uint64_t{1} << 20;
-};
 
 /// Newest counts of a worker's newest incarnation.
 struct Counted {
@@ -101,13 +94,15 @@ class AgentRegistry {
  public:
   /// `has_history`: agents may have counted for long before this process began, after a restart of it.
   /// `totals`: what the journal was told of their counts, all tables of one shape.
-  AgentRegistry(std::uint32_t world, CountLimits limits, bool has_history, std::span<const TotalRecord> totals = {});
+  AgentRegistry(const RegistryOptions& options, bool has_history, std::span<const TotalRecord> totals = {});
+
+  /// Takes another lease, at once; all else stays.
+  void reconfigure(const RegistryOptions& options) { options_.lease = options.lease; }
 
   /// Takes a HELLO: a new worker, a new connection of a known one, or a new incarnation, which replaces the older.
-  /// A rank whose holder has been silent for `lease` may pass to another worker. Returns why not, if not.
+  /// A rank whose holder is absent may pass to another worker. Returns why not, if not.
   [[nodiscard]] std::optional<wire::Refusal> join(const std::string& peer, const std::string& worker,
-                                                  const wire::Hello& hello, TimePoint now,
-                                                  std::chrono::milliseconds lease);
+                                                  const wire::Hello& hello, TimePoint now);
 
   /// The agent or observer that says `worker` over `peer` under this incarnation, or null.
   [[nodiscard]] Agent* find(const std::string& peer, const std::string& worker, std::uint64_t incarnation);
@@ -124,7 +119,7 @@ class AgentRegistry {
   /// Has what this agent has counted kept: it was its last report.
   void keep(const std::string& worker, Agent& agent);
   /// Has what silent agents have counted kept, a few at a time: they may never come back.
-  void keep_silent(TimePoint now, std::chrono::milliseconds lease);
+  void keep_silent(TimePoint now);
   /// What has to be in the journal, and is not yet, in the order to write it: counts of workers that have ended, been
   /// replaced or fallen silent. All others tell theirs again.
   [[nodiscard]] std::vector<TotalRecord> take_records();
@@ -134,14 +129,20 @@ class AgentRegistry {
   /// Counts of all trusted agents up to and with this window, which is closed by that; limit_workers() of them.
   [[nodiscard]] ClosedWindow close(std::uint64_t window);
 
-  /// All ranks have an agent, each heard from within `lease`.
-  [[nodiscard]] bool is_complete(TimePoint now, std::chrono::milliseconds lease) const;
+  /// Heard from within the lease.
+  [[nodiscard]] bool is_present(const Agent& agent, TimePoint now) const {
+    return now - agent.heard_at <= options_.lease;
+  }
+  /// All ranks have an agent, and each is present.
+  [[nodiscard]] bool is_complete(TimePoint now) const;
+  /// All agents have said that they route with this epoch.
+  [[nodiscard]] bool has_all_on(std::uint64_t epoch) const;
 
   /// By worker name; ordered, so that actions have one order.
   [[nodiscard]] std::map<std::string, Agent>& agents() { return agents_; }
   [[nodiscard]] const std::map<std::string, Agent>& agents() const { return agents_; }
   [[nodiscard]] const std::map<std::string, Agent>& observers() const { return observers_; }
-  [[nodiscard]] std::uint32_t world() const { return world_; }
+  [[nodiscard]] std::uint32_t world() const { return options_.agents_expected; }
   /// Everything reported, over all agents and incarnations [layers, experts].
   [[nodiscard]] const Grid<std::uint64_t>& load_tokens() const { return total_.count_tokens; }
   [[nodiscard]] std::uint64_t tokens() const { return total_.tokens; }
@@ -150,9 +151,9 @@ class AgentRegistry {
   [[nodiscard]] Intake judge(const Agent& agent, const wire::Report& report, TimePoint now) const;
   [[nodiscard]] bool is_plausible(const Agent& agent, const wire::Report& report, TimePoint now) const;
 
-  /// Why a HELLO cannot have the place it asks for; makes room where the holder of its rank has been silent.
+  /// Why a HELLO cannot have the place it asks for; makes room where the holder of its rank is absent.
   [[nodiscard]] std::optional<wire::Refusal> reason_to_refuse(const std::string& worker, const wire::Hello& hello,
-                                                              TimePoint now, std::chrono::milliseconds lease);
+                                                              TimePoint now);
   [[nodiscard]] const Agent* find(const std::string& worker) const;
   /// The past of a worker that is not among the agents, which ends with that.
   [[nodiscard]] Counted take_past(const std::string& worker);
@@ -161,8 +162,7 @@ class AgentRegistry {
   void record(const std::string& worker, const Counted& counted);
   void forget_oldest_past();
 
-  std::uint32_t world_;
-  CountLimits limits_;
+  RegistryOptions options_;
   bool has_history_;
   std::map<std::string, Agent> agents_;
   std::map<std::string, Agent> observers_;

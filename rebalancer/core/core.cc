@@ -5,9 +5,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "agents/wire/limits.h"
-#include "partition/foundation/check.h"
-
 namespace evenkeel::rebalancer {
 namespace {
 
@@ -35,6 +32,14 @@ Status validate_running(const CoreOptions& options, const Placement& running) {
       running.gpus(), running.nodes(), running.redundant(), cluster.gpus, cluster.nodes, options.redundant));
 }
 
+/// Whether known loads may be used: a map that the journal held already is of a model of the same shape.
+bool are_of_the_running_model(const std::vector<StageLoad>& loads, const std::optional<Committed>& running) {
+  return std::ranges::all_of(loads, [&](const StageLoad& stage) {
+    return !running || (stage.load_tokens.rows() == running->placement.layers() &&
+                        stage.load_tokens.cols() == running->placement.experts());
+  });
+}
+
 Result<Placement> first_placement(const CoreOptions& options, const wire::Hello& hello) {
   if (!options.first_placement) {
     return contiguous_placement(hello.layer_ids, hello.experts, options.redundant, options.cluster.gpus,
@@ -48,25 +53,34 @@ Result<Placement> first_placement(const CoreOptions& options, const wire::Hello&
   return first;
 }
 
-}  // namespace
-
-Status CoreOptions::validate() const {
-  EVENKEEL_TRY_STATUS(cluster.validate());
-  if (agents_expected < 1 || agents_expected > wire::kAgentsMax) {
-    return invalid_input(fmt::format("--agents is {}; give 1 to {}", agents_expected, wire::kAgentsMax));
+/// Why a HELLO is not one of this group. `group`: the model it has been for so far, empty before the first.
+std::optional<wire::Refusal> reason_to_refuse(const Received& from, const wire::Hello& hello, const std::string& group,
+                                              const Migration& migration) {
+  using enum wire::RefusalReason;
+  if (!group.empty() && from.model != group) {
+    return refusal(kShapeMismatch, "hello", fmt::format("model is {}; this service has {}", from.model, group));
   }
-  if (cluster.gpus > wire::kGpusMax) {
-    return invalid_input(fmt::format("--gpus is {}; give 1 to {}", cluster.gpus, wire::kGpusMax));
+  const auto& running = migration.running();
+  if (running && (hello.experts != running->placement.experts() ||
+                  !std::ranges::equal(hello.layer_ids, running->placement.layer_ids()))) {
+    return refusal(kShapeMismatch, "hello",
+                   fmt::format("{} layers of {} experts; the placement has {} of {}", hello.layer_ids.size(),
+                               hello.experts, running->placement.layers(), running->placement.experts()));
   }
-  EVENKEEL_TRY_STATUS(policy.validate());
-  if (lease.count() < 1) return invalid_input("--lease-ms is 0; give 1 or more, several report intervals");
-  const auto timeout_ms = prepare_timeout.count();
-  if (timeout_ms < 1 || timeout_ms > static_cast<std::int64_t>(wire::kDeadlineMsMax)) {
-    return invalid_input(
-        fmt::format("--prepare-timeout-ms is {}; give 1 to {}", timeout_ms, std::uint64_t{wire::kDeadlineMsMax}));
+  if (hello.model_hash != wire::model_hash(hello.layer_ids, hello.experts)) {
+    return refusal(kShapeMismatch, "hello", "the model's hash is not that of its layers and experts");
   }
-  return {};
+  const wire::Stamp known = migration.stamp();
+  if (hello.term_seen > known.term || hello.epoch_applied.value_or(0) > known.epoch) {
+    return refusal(kStaleStamp, "hello",
+                   fmt::format("it has seen term {} epoch {}, this journal only {} and {}; start with the --state that "
+                               "has them, or restart the agents",
+                               hello.term_seen, hello.epoch_applied.value_or(0), known.term, known.epoch));
+  }
+  return std::nullopt;
 }
+
+}  // namespace
 
 Result<Core> Core::create(CoreOptions options, std::uint64_t term, GroupRecovery recovery) {
   options.policy.cluster = options.cluster;
@@ -76,147 +90,73 @@ Result<Core> Core::create(CoreOptions options, std::uint64_t term, GroupRecovery
 }
 
 Core::Core(CoreOptions options, std::uint64_t term, GroupRecovery recovery)
-    : options_(std::move(options)),
-      term_(term),
-      next_epoch_(recovery.next_epoch),
-      running_(std::move(recovery.running)),
-      registry_(options_.agents_expected, options_.count_limits, running_.has_value(), recovery.totals),
-      policy_(options_.policy),
-      is_resuming_(running_.has_value()) {
-  if (running_) running_digest_ = wire::digest(running_->placement);
-  if (tokens_of(options_.known_loads) > 0 && are_of_the_running_model()) policy_.prime(options_.known_loads);
-}
-
-bool Core::are_of_the_running_model() const {
-  if (!running_) return true;
-  const Placement& placement = running_->placement;
-  return std::ranges::all_of(options_.known_loads, [&](const StageLoad& stage) {
-    return stage.load_tokens.rows() == placement.layers() && stage.load_tokens.cols() == placement.experts();
-  });
-}
-
-CoreOptions CoreOptions::reloaded(const CoreOptions& wanted) const {
-  CoreOptions options = *this;
-  options.tokens_min = wanted.tokens_min;
-  options.window_steps = wanted.window_steps;
-  options.interval_min = wanted.interval_min;
-  options.prepare_timeout = wanted.prepare_timeout;
-  options.lease = wanted.lease;
-  options.migrations_max = wanted.migrations_max;
-  options.policy = wanted.policy;
-  options.policy.cluster = cluster;
-  options.policy.is_dry_run = policy.is_dry_run;
-  return options;
-}
-
-CoreCounters& CoreCounters::operator+=(const CoreCounters& other) {
-  hellos_accepted += other.hellos_accepted;
-  hellos_refused += other.hellos_refused;
-  reports_accepted += other.reports_accepted;
-  reports_stale += other.reports_stale;
-  reports_refused += other.reports_refused;
-  reports_implausible += other.reports_implausible;
-  paths_received += other.paths_received;
-  paths_missed += other.paths_missed;
-  for (std::size_t i = 0; i < wire::kLosses; ++i) agent_losses.counts[i] += other.agent_losses.counts[i];
-  messages_from_unknown += other.messages_from_unknown;
-  messages_late += other.messages_late;
-  messages_unexpected += other.messages_unexpected;
-  refusals_received += other.refusals_received;
-  messages_resent += other.messages_resent;
-  windows_closed += other.windows_closed;
-  decisions_keep += other.decisions_keep;
-  decisions_adopt += other.decisions_adopt;
-  plans_failed += other.plans_failed;
-  epochs_prepared += other.epochs_prepared;
-  epochs_committed += other.epochs_committed;
-  epochs_aborted += other.epochs_aborted;
-  epochs_retired += other.epochs_retired;
-  chains_dropped += other.chains_dropped;
-  return *this;
+    : operator_(std::move(options)),
+      registry_(operator_.options(), recovery.running.has_value(), recovery.totals),
+      migration_(operator_.options(), term, std::move(recovery)),
+      windows_(operator_.options(), migration_.running().has_value()) {
+  const std::vector<StageLoad>& loads = operator_.options().known_loads;
+  if (tokens_of(loads) > 0 && are_of_the_running_model(loads, migration_.running())) windows_.prime(loads);
 }
 
 Actions Core::step(const Event& event, TimePoint now) {
   std::visit([&](const auto& e) { handle(e, now); }, event);
-  return std::exchange(actions_, {});
+  return out_.take();
 }
 
 void Core::handle(const Received& received, TimePoint now) {
   std::visit([&](const auto& message) { on(received, message, now); }, received.message);
 }
 
+void Core::handle(const PlanReady& plan, TimePoint now) {
+  if (!windows_.awaits(plan.plan)) {
+    ++counters_.messages_late;
+    return;
+  }
+  auto adopted = windows_.judge(plan, surroundings(now), out_);
+  if (adopted) settle(migration_.begin(*std::move(adopted), registry_, now, out_));
+}
+
 void Core::handle(const Tick&, TimePoint now) {
-  if (preparing_ && now >= preparing_->deadline)
-    abort("the deadline has passed without " + names_without([](const Agent& agent) { return agent.ready; }));
-  if (chain_ && !preparing_) go_on_with_chain(now);
-  resend(now);
+  settle(migration_.expire(registry_, now, out_));
+  migration_.resend(registry_, now, out_);
   close_windows(now);
-  registry_.keep_silent(now, options_.lease);
+  registry_.keep_silent(now);
   keep_totals();
+}
+
+void Core::carry_out(const Orders& orders) {
+  if (orders.has_new_options) {
+    registry_.reconfigure(options());
+    migration_.reconfigure(options());
+    windows_.reconfigure(options());
+  }
+  if (orders.is_triggered) windows_.trigger();
+  if (orders.give_up) settle(migration_.give_up(*orders.give_up, registry_, out_));
+}
+
+std::optional<wire::Refusal> Core::admit(const Received& from, const wire::Hello& hello, TimePoint now) {
+  if (auto why = reason_to_refuse(from, hello, out_.model(), migration_)) return why;
+  if (auto why = registry_.join(from.peer, from.worker, hello, now)) return why;
+  out_.set_model(from.model);
+  if (running()) return std::nullopt;
+  auto placement = first_placement(options(), hello);
+  if (!placement) return refusal(wire::RefusalReason::kShapeMismatch, "hello", placement.error().message);
+  migration_.commit_first(*std::move(placement), options().first_placement ? "from a profile" : "contiguous", out_);
+  return std::nullopt;
 }
 
 void Core::on(const Received& from, const wire::Hello& hello, TimePoint now) {
   // A hello whose answer is late comes again.
   const bool has_joined = registry_.find(from.peer, from.worker, hello.incarnation) != nullptr;
-  auto why = reason_to_refuse(from, hello);
-  if (!why) why = registry_.join(from.peer, from.worker, hello, now, options_.lease);
-  if (why) {
+  if (auto why = admit(from, hello, now)) {
     ++counters_.hellos_refused;
-    return refuse(from, std::move(*why));
-  }
-  model_ = from.model;
-  if (auto placed = ensure_first_placement(hello); !placed) {
-    ++counters_.hellos_refused;
-    return refuse(from, refusal(wire::RefusalReason::kShapeMismatch, "hello", placed.error().message));
+    return refuse(from, *std::move(why));
   }
   ++counters_.hellos_accepted;
   keep_totals();
   Agent& agent = *registry_.find(from.peer, from.worker, hello.incarnation);
-  if (!has_joined) note("agent_joined", {{"worker", from.worker}, {"incarnation", agent.incarnation}});
-  send(agent, wire::Snapshot{{term_, running_->epoch}, running_->placement});
-  if (hello.is_observer()) return;
-  if (retired_epoch_ == running_->epoch) send(agent, wire::Retire{{term_, running_->epoch}});
-  if (preparing_ && !agent.ready) send(agent, prepare_message(now));
-  expect_answer(agent, now);
-}
-
-std::optional<wire::Refusal> Core::reason_to_refuse(const Received& from, const wire::Hello& hello) const {
-  using enum wire::RefusalReason;
-  if (!model_.empty() && from.model != model_) {
-    return refusal(kShapeMismatch, "hello", fmt::format("model is {}; this service has {}", from.model, model_));
-  }
-  if (running_ && (hello.experts != running_->placement.experts() ||
-                   !std::ranges::equal(hello.layer_ids, running_->placement.layer_ids()))) {
-    return refusal(kShapeMismatch, "hello",
-                   fmt::format("{} layers of {} experts; the placement has {} of {}", hello.layer_ids.size(),
-                               hello.experts, running_->placement.layers(), running_->placement.experts()));
-  }
-  if (hello.model_hash != wire::model_hash(hello.layer_ids, hello.experts)) {
-    return refusal(kShapeMismatch, "hello", "the model's hash is not that of its layers and experts");
-  }
-  const std::uint64_t epoch = running_ ? running_->epoch : 0;
-  if (hello.term_seen > term_ || hello.epoch_applied.value_or(0) > epoch) {
-    return refusal(kStaleStamp, "hello",
-                   fmt::format("it has seen term {} epoch {}, this journal only {} and {}; start with the --state that "
-                               "has them, or restart the agents",
-                               hello.term_seen, hello.epoch_applied.value_or(0), term_, epoch));
-  }
-  return std::nullopt;
-}
-
-Status Core::ensure_first_placement(const wire::Hello& hello) {
-  if (running_) return {};
-  EVENKEEL_TRY(placement, first_placement(options_, hello));
-  const wire::Stamp stamp{term_, next_epoch_++};
-  actions_.push_back(
-      Write{{{RecordKind::kPrepare, model_, stamp, placement, ""}, {RecordKind::kCommit, model_, stamp, {}, ""}}});
-  running_digest_ = wire::digest(placement);
-  running_ = Committed{stamp.epoch, std::move(placement)};
-  note("epoch_committed", {{"term", stamp.term},
-                           {"epoch", stamp.epoch},
-                           {"digest", wire::digest_text(running_digest_)},
-                           {"placement", options_.first_placement ? "from a profile" : "contiguous"}});
-  return {};
+  if (!has_joined) out_.note("agent_joined", {{"worker", from.worker}, {"incarnation", agent.incarnation}});
+  migration_.welcome(agent, now, out_);
 }
 
 Agent* Core::known(const Received& from, std::uint64_t incarnation, TimePoint now) {
@@ -235,7 +175,7 @@ Agent* Core::known(const Received& from, std::uint64_t incarnation, TimePoint no
 void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
   Agent* agent = known(from, report.incarnation, now);
   if (!agent) return;
-  switch (registry_.take(*agent, report, windows_closed_, now)) {
+  switch (registry_.take(*agent, report, windows_.first_open(), now)) {
     case Intake::kAccepted:
       ++counters_.reports_accepted;
       add_new(counters_.agent_losses, agent->losses, report.losses);
@@ -261,7 +201,7 @@ void Core::on(const Received& from, const wire::Report& report, TimePoint now) {
       return refuse(from,
                     refusal(wire::RefusalReason::kShapeMismatch, "report", "counts have another shape than hello"));
   }
-  acknowledge(*agent, report.sequence);
+  windows_.acknowledge(*agent, report.sequence, migration_.stamp(), out_);
 }
 
 void Core::on(const Received& from, const wire::Paths& paths, TimePoint now) {
@@ -273,67 +213,62 @@ void Core::on(const Received& from, const wire::Paths& paths, TimePoint now) {
 }
 
 void Core::on(const Received& from, const wire::Ready& ready, TimePoint now) {
-  Agent* agent = known(from, ready.incarnation, now);
-  if (!agent) return;
-  if (!preparing_ || preparing_->stamp != ready.stamp) {
-    ++counters_.messages_late;
-    return;
+  if (Agent* agent = known(from, ready.incarnation, now)) {
+    settle(migration_.ready(*agent, ready, registry_, now, out_));
   }
-  agent->ready = true;
-  commit_if_all_ready(now);
 }
 
 void Core::on(const Received& from, const wire::Applied& applied, TimePoint now) {
-  Agent* agent = known(from, applied.incarnation, now);
-  if (!agent) return;
-  if (!running_ || applied.stamp.epoch != running_->epoch || applied.digest != running_digest_) {
-    ++counters_.messages_late;
-    return;
+  if (Agent* agent = known(from, applied.incarnation, now)) {
+    settle(migration_.applied(*agent, applied, registry_, now, out_));
   }
-  if (std::exchange(agent->epoch_applied, applied.stamp.epoch) == applied.stamp.epoch) return;
-  retire_if_all_applied(now);
 }
 
 void Core::on(const Received& from, const wire::Refusal& refused, TimePoint) {
   ++counters_.refusals_received;
-  note("message_refused", {{"by", from.worker},
-                           {"about", refused.about},
-                           {"reason", std::string(wire::reason_name(refused.reason))},
-                           {"detail", refused.detail}});
+  out_.note("message_refused", {{"by", from.worker},
+                                {"about", refused.about},
+                                {"reason", std::string(wire::reason_name(refused.reason))},
+                                {"detail", refused.detail}});
   const auto agent = registry_.agents().find(from.worker);
   const bool speaks_for_worker = agent != registry_.agents().end() && agent->second.peer == from.peer;
   if (!speaks_for_worker || refused.about != "prepare") return;
-  // Late ones are of an epoch that was given up meanwhile.
-  if (!preparing_ || refused.about_epoch != preparing_->stamp.epoch) {
-    ++counters_.messages_late;
-    return;
-  }
-  abort(fmt::format("{} refused it: {}", from.worker, wire::reason_name(refused.reason)));
+  settle(migration_.refused(from.worker, refused, registry_, out_));
 }
 
 void Core::refuse(const Received& from, wire::Refusal refused) {
-  refused.known = {term_, running_ ? running_->epoch : 0};
-  note("message_refused", {{"by", "rebalancer"},
-                           {"worker", from.worker},
-                           {"about", refused.about},
-                           {"reason", std::string(wire::reason_name(refused.reason))},
-                           {"detail", refused.detail}});
-  actions_.push_back(Send{from.peer, from.model, std::move(refused)});
-}
-
-void Core::send(const Agent& agent, wire::Message message) {
-  actions_.push_back(Send{agent.peer, model_, std::move(message)});
+  refused.known = migration_.stamp();
+  out_.note("message_refused", {{"by", "rebalancer"},
+                                {"worker", from.worker},
+                                {"about", refused.about},
+                                {"reason", std::string(wire::reason_name(refused.reason))},
+                                {"detail", refused.detail}});
+  out_.send(from.peer, from.model, std::move(refused));
 }
 
 void Core::keep_totals() {
   auto records = registry_.take_records();
-  if (records.empty()) return;
-  for (TotalRecord& record : records) record.model = model_;
-  actions_.push_back(WriteTotals{std::move(records)});
+  if (!records.empty()) out_.write_totals(std::move(records));
 }
 
-void Core::note(std::string event, wire::Note::Fields fields) {
-  actions_.push_back(wire::Note{std::move(event), std::move(fields)});
+Surroundings Core::surroundings(TimePoint now) {
+  return {.registry = registry_, .running = *running(), .term = term(), .is_held = operator_.is_held(), .now = now};
+}
+
+void Core::close_windows(TimePoint now) {
+  if (running()) windows_.close_complete(surroundings(now), out_);
+}
+
+void Core::settle(Migration::Outcome outcome) {
+  using enum Migration::Outcome;
+  if (outcome == kLate) ++counters_.messages_late;
+  if (outcome == kEnded) windows_.finish(registry_, migration_.stamp(), out_);
+}
+
+std::string_view Core::phase() const {
+  if (migration_.is_preparing()) return "preparing";
+  if (running() && !registry_.has_all_on(running()->epoch)) return "switching";
+  return windows_.is_planning() ? "planning" : "idle";
 }
 
 }  // namespace evenkeel::rebalancer

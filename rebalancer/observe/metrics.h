@@ -6,7 +6,7 @@
 
 #include "rebalancer/http/http_server.h"
 #include "rebalancer/net/control_socket.h"
-#include "rebalancer/net/server.h"
+#include "rebalancer/server/server.h"
 
 namespace evenkeel::rebalancer {
 

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "rebalancer/net/server.h"
+#include "rebalancer/server/server.h"
 
 namespace evenkeel::rebalancer {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "partition/foundation/result.h"
-#include "rebalancer/core/core.h"
+#include "rebalancer/core/core_options.h"
 #include "rebalancer/solver/planner.h"
 
 namespace evenkeel::rebalancer {

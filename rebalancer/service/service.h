@@ -11,9 +11,9 @@
 #include "partition/foundation/result.h"
 #include "rebalancer/http/http_server.h"
 #include "rebalancer/net/control_socket.h"
-#include "rebalancer/net/server.h"
 #include "rebalancer/observe/metrics.h"
 #include "rebalancer/observe/status_board.h"
+#include "rebalancer/server/server.h"
 #include "rebalancer/service/settings.h"
 
 namespace evenkeel::rebalancer {

@@ -11,7 +11,7 @@
 #include "agents/shell/curve_keys.h"
 #include "agents/shell/logging.h"
 #include "partition/foundation/result.h"
-#include "rebalancer/core/core.h"
+#include "rebalancer/core/core_options.h"
 #include "rebalancer/net/authorised_keys.h"
 #include "rebalancer/service/plan_settings.h"
 

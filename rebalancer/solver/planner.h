@@ -9,7 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "rebalancer/core/core.h"
+#include "rebalancer/core/actions.h"
+#include "rebalancer/core/events.h"
 #include "rebalancer/solver/solver_process.h"
 
 namespace evenkeel::rebalancer {

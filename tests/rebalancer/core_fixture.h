@@ -56,6 +56,28 @@ inline wire::Hello hello_of(std::uint32_t rank, std::uint64_t incarnation = 1) {
   return {incarnation, wire::model_hash(layer_ids, 4), rank, 2, layer_ids, 4, 0, std::nullopt};
 }
 
+/// What a worker has counted: both layers the same, a step a token.
+inline wire::Report report_of(std::uint64_t sequence, const std::vector<std::uint64_t>& counts,
+                              std::uint64_t incarnation = 1, std::uint64_t window = 0) {
+  Grid<std::uint64_t> table(2, counts.size());
+  std::uint64_t tokens = 0;
+  for (std::size_t e = 0; e < counts.size(); ++e) tokens += table(0, e) = table(1, e) = counts[e];
+  return {incarnation, sequence, 0, window, tokens, {{wire::Stage::kMixed, tokens, table}}};
+}
+
+/// The placement that is perfect where experts 0 and 1 are hot and contiguous ones share a GPU.
+inline Placement better() {
+  Grid<ExpertIndex> map(2, 4);
+  const std::vector<ExpertIndex> experts{0, 2, 1, 3};
+  for (std::size_t slot = 0; slot < 4; ++slot) map(0, slot) = map(1, slot) = experts[slot];
+  return *Placement::create({.layer_ids = {0, 3},
+                             .experts = 4,
+                             .nodes = 1,
+                             .slots_of_gpu = {2, 2},
+                             .expert_of_slot = map,
+                             .shares = std::nullopt});
+}
+
 /// Two layers of four experts on two GPUs, two agents "a" and "b", and a clock that only the test moves. Both layers
 /// count the same, a token chooses one expert, and a window ends after 100 steps of a token. A journal keeps what the
 /// core has written, as the store would.
@@ -104,13 +126,6 @@ class CoreTest : public testing::Test {
                  std::uint64_t incarnation = 1) {
     return receive(worker, report_of(sequence, counts, incarnation));
   }
-  static wire::Report report_of(std::uint64_t sequence, const std::vector<std::uint64_t>& counts,
-                                std::uint64_t incarnation = 1, std::uint64_t window = 0) {
-    Grid<std::uint64_t> table(2, counts.size());
-    std::uint64_t tokens = 0;
-    for (std::size_t e = 0; e < counts.size(); ++e) tokens += table(0, e) = table(1, e) = counts[e];
-    return {incarnation, sequence, 0, window, tokens, {{wire::Stage::kMixed, tokens, table}}};
-  }
   Actions applied(const std::string& worker, std::uint64_t incarnation = 1) {
     const wire::Stamp stamp{core_.term(), core_.running()->epoch};
     return receive(worker, wire::Applied{stamp, incarnation, wire::digest(core_.running()->placement), 0});
@@ -126,22 +141,11 @@ class CoreTest : public testing::Test {
       static_cast<void>(applied(worker));
     }
   }
-  /// Reports on which the contiguous map is bad (experts 0 and 1 are hot) and the plan below is perfect.
+  /// Reports on which the contiguous map is bad (experts 0 and 1 are hot) and better() is perfect.
   Actions start_plan() {
     join_both();
     static_cast<void>(report("a", 1, {60, 40, 10, 10}));
     return report("b", 1, {40, 60, 10, 10});
-  }
-  static Placement better() {
-    Grid<ExpertIndex> map(2, 4);
-    const std::vector<ExpertIndex> experts{0, 2, 1, 3};
-    for (std::size_t slot = 0; slot < 4; ++slot) map(0, slot) = map(1, slot) = experts[slot];
-    return *Placement::create({.layer_ids = {0, 3},
-                               .experts = 4,
-                               .nodes = 1,
-                               .slots_of_gpu = {2, 2},
-                               .expert_of_slot = map,
-                               .shares = std::nullopt});
   }
   /// Up to a PREPARE that both agents have heard.
   Actions prepare_better() {

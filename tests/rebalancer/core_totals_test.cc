@@ -19,7 +19,7 @@ wire::Report last_of(wire::Report report) {
 
 TEST_F(CoreTotals, of_an_ended_worker_are_written_before_they_are_acknowledged) {
   join_both();
-  const auto actions = receive("a", last_of(CoreTest::report_of(1, {1, 2, 0, 0})));
+  const auto actions = receive("a", last_of(report_of(1, {1, 2, 0, 0})));
   ASSERT_TRUE(first<WriteTotals>(actions));
   EXPECT_EQ(first<WriteTotals>(actions)->records.front().model, "model");
   EXPECT_TRUE(std::holds_alternative<WriteTotals>(actions.front()));
@@ -29,7 +29,7 @@ TEST_F(CoreTotals, of_an_ended_worker_are_written_before_they_are_acknowledged) 
 TEST_F(CoreTotals, of_workers_that_ended_outlive_the_rebalancer) {
   join_both();
   static_cast<void>(report("b", 1, {0, 0, 5, 0}));
-  static_cast<void>(receive("a", last_of(CoreTest::report_of(1, {1, 2, 0, 0}))));
+  static_cast<void>(receive("a", last_of(report_of(1, {1, 2, 0, 0}))));
   restart();
   EXPECT_EQ(totals(core_), (std::vector<std::uint64_t>{1, 2, 0, 0}));
   static_cast<void>(hello("a", 2));
@@ -44,11 +44,11 @@ TEST_F(CoreTotals, of_workers_that_ended_outlive_the_rebalancer) {
 
 TEST_F(CoreTotals, are_counted_once_where_a_last_report_comes_again_after_a_restart) {
   join_both();
-  static_cast<void>(receive("a", last_of(CoreTest::report_of(3, {1, 2, 0, 0}))));
+  static_cast<void>(receive("a", last_of(report_of(3, {1, 2, 0, 0}))));
   restart();
   static_cast<void>(hello("a"));
-  EXPECT_TRUE(sent_to<wire::ReportAck>(receive("a", last_of(CoreTest::report_of(3, {1, 2, 0, 0}))), "a"));
-  static_cast<void>(receive("a", last_of(CoreTest::report_of(4, {1, 2, 0, 0}))));
+  EXPECT_TRUE(sent_to<wire::ReportAck>(receive("a", last_of(report_of(3, {1, 2, 0, 0}))), "a"));
+  static_cast<void>(receive("a", last_of(report_of(4, {1, 2, 0, 0}))));
   EXPECT_EQ(totals(core_), (std::vector<std::uint64_t>{1, 2, 0, 0}));
 }
 
@@ -86,7 +86,7 @@ TEST_F(CoreTotals, of_a_worker_whose_rank_passed_on_and_came_back_are_counted_on
 
 TEST_F(CoreTotals, of_another_shape_than_the_map_are_refused_at_the_start) {
   join_both();
-  static_cast<void>(receive("a", last_of(CoreTest::report_of(1, {1, 2, 0, 0}))));
+  static_cast<void>(receive("a", last_of(report_of(1, {1, 2, 0, 0}))));
   totals_.front().stages.front().count_tokens = Grid<std::uint64_t>(1, 4);
   EXPECT_FALSE(recover(2, journal_, totals_));
 }

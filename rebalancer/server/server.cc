@@ -1,4 +1,4 @@
-#include "rebalancer/net/server.h"
+#include "rebalancer/server/server.h"
 
 #include <fmt/format.h>
 
