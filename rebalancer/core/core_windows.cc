@@ -50,10 +50,7 @@ void Core::close_window(const Progress& all, TimePoint now) {
   steps_closed_ = all.steps;
   tokens_closed_ = registry_.tokens();
   window_load_ = Grid<std::uint64_t>(running_->placement.layers(), running_->placement.experts());
-  for (const StageLoad& stage : window) {
-    for (std::size_t cell = 0; cell < window_load_.cells().size(); ++cell)
-      window_load_.cells()[cell] += stage.load_tokens.cells()[cell];
-  }
+  for (const StageLoad& stage : window) add(window_load_, stage.load_tokens);
   auto request = policy_.close(window, running_->placement, reason_to_hold(all, now));
   if (!request) return decide(now, std::nullopt);
   planned_at_ = now;
@@ -94,7 +91,7 @@ std::optional<std::string> Core::worker_it_hangs_on(
   if (gain <= 0) return std::nullopt;
   for (const auto& [worker, load] : load_of_worker) {
     Grid<std::uint64_t> others = window_load_;
-    for (std::size_t cell = 0; cell < load.cells().size(); ++cell) others.cells()[cell] -= load.cells()[cell];
+    subtract(others, load);
     if (2 * gain_of(others) < gain) return worker;
   }
   return std::nullopt;

@@ -1,7 +1,5 @@
 #include "rebalancer/service/plan_settings.h"
 
-#include <algorithm>
-#include <map>
 #include <numeric>
 #include <utility>
 
@@ -17,21 +15,12 @@ namespace {
 /// The profile's traffic by stage, all windows together.
 std::vector<StageLoad> loads_of(const RoutingProfile& profile, const StepTimeModel& model) {
   const double per_token = profile.paths.top_k > 0 ? static_cast<double>(profile.paths.top_k) : model.experts_per_token;
-  std::map<std::string, StageLoad> stages;
-  for (const LoadWindow& window : profile.windows) {
-    StageLoad& stage = stages[window.stage];
-    stage.stage = window.stage;
-    if (stage.load_tokens.empty())
-      stage.load_tokens = Grid<std::uint64_t>(profile.shape.layers(), profile.shape.experts);
-    const auto cells = window.load_tokens.cells();
-    std::ranges::transform(cells, stage.load_tokens.cells(), stage.load_tokens.cells().begin(), std::plus());
-  }
   std::vector<StageLoad> loads;
-  for (auto& [name, stage] : stages) {
+  add_by_stage(loads, profile.windows);
+  for (StageLoad& stage : loads) {
     const auto busiest = stage.load_tokens[0];
     const auto sum = std::accumulate(busiest.begin(), busiest.end(), std::uint64_t{0});
     stage.tokens = static_cast<std::uint64_t>(static_cast<double>(sum) / per_token);
-    loads.push_back(std::move(stage));
   }
   return loads;
 }
@@ -41,15 +30,13 @@ Status start_from_profile(const PlanSettings& s, CoreOptions& options) {
   EVENKEEL_TRY_STATUS(drop_dense_layers(trace, s.profile));
   RoutingProfile profile = profile_of(trace);
   options.known_loads = loads_of(profile, options.policy.step_time);
+  // On loads alone, as all later plans are.
   profile.paths = {};
-  const SolveJob job{.cluster = options.cluster,
-                     .profile = std::move(profile),
-                     .redundant = options.redundant,
-                     .running = std::nullopt,
-                     .moves_max = 0,
-                     .time = std::chrono::duration<double>(s.solve_seconds)};
   const PlannerOptions planner = planner_options(s);
-  EVENKEEL_TRY(answer, solve_in_child(planner.command, job, planner.limits));
+  PlanRequest request{std::move(profile), options.cluster, {}};
+  request.options.problem.redundant = options.redundant;
+  request.options.effort.time = planner.solve_time;
+  EVENKEEL_TRY(answer, solve_in_child(planner.command, request, planner.limits));
   EVENKEEL_TRY(placement, std::move(answer.placement));
   options.first_placement = std::move(placement);
   return {};

@@ -109,7 +109,7 @@ class CoreTest : public testing::Test {
     Grid<std::uint64_t> table(2, counts.size());
     std::uint64_t tokens = 0;
     for (std::size_t e = 0; e < counts.size(); ++e) tokens += table(0, e) = table(1, e) = counts[e];
-    return {incarnation, sequence, 0, window, tokens, {{wire::Stage::kMixed, tokens, table}}};
+    return {incarnation, sequence, 0, window, tokens, {{Stage::kMixed, tokens, table}}};
   }
   Actions applied(const std::string& worker, std::uint64_t incarnation = 1) {
     const wire::Stamp stamp{core_.term(), core_.running()->epoch};
