@@ -37,13 +37,13 @@ inline wire::Report report_of(std::uint32_t rank, std::uint64_t sequence, const 
   report.sequence = sequence;
   report.steps = sequence * 20;
   for (std::size_t stage = 0; stage < shape.stages; ++stage) {
-    wire::StageCounts counts;
-    counts.stage = static_cast<wire::Stage>(stage);
+    StageLoad counts;
+    counts.stage = static_cast<Stage>(stage);
     counts.tokens = sequence * kTokensASecond;
-    counts.count_tokens = Grid<std::uint64_t>(shape.layers, shape.experts);
+    counts.load_tokens = Grid<std::uint64_t>(shape.layers, shape.experts);
     const std::uint64_t mean = 8 * kTokensASecond / shape.experts;
-    for (std::size_t cell = 0; cell < counts.count_tokens.cells().size(); ++cell) {
-      counts.count_tokens.cells()[cell] = sequence * (mean / 2 + (cell * 2'654'435'761U + rank) % mean);
+    for (std::size_t cell = 0; cell < counts.load_tokens.cells().size(); ++cell) {
+      counts.load_tokens.cells()[cell] = sequence * (mean / 2 + (cell * 2'654'435'761U + rank) % mean);
     }
     report.stages.push_back(std::move(counts));
   }

@@ -178,7 +178,7 @@ class Program {
     const auto& running = shell.state().running();
     std::uint64_t tokens = 0;
     if (const auto tally = shell.probe().read()) {
-      for (const wire::StageCounts& stage : tally->stages) tokens += stage.tokens;
+      for (const StageLoad& stage : tally->stages) tokens += stage.tokens;
     }
     fmt::print("epoch={} term={} digest={} tokens={}\n", running ? fmt::format("{}", running->epoch) : "none",
                shell.state().term_seen(), running ? wire::digest_text(running->digest) : "none", tokens);

@@ -84,7 +84,7 @@ std::optional<Tally> ProbeReader::read() {
     Grid<std::uint64_t> counts(geometry_.layers, geometry_.experts);
     const auto from = words.begin() + static_cast<std::ptrdiff_t>(kCountsFrom + s * geometry_.cells());
     std::copy_n(from, geometry_.cells(), counts.cells().begin());
-    tally.stages.push_back({static_cast<wire::Stage>(s), words[kTokens + s], std::move(counts)});
+    tally.stages.push_back({static_cast<Stage>(s), words[kTokens + s], std::move(counts)});
   }
   return tally;
 }
@@ -144,7 +144,7 @@ void ProbeReader::take_batch(std::uint64_t number, std::vector<wire::Paths>& pat
       const auto some = left.first(std::min(left.size(), tokens_max));
       paths.push_back({.incarnation = header_->incarnation,
                        .sequence = 0,
-                       .stage = static_cast<wire::Stage>(stage),
+                       .stage = static_cast<Stage>(stage),
                        .window = window,
                        .top_k = geometry_.top_k,
                        .one_in = header_->paths_one_in,

@@ -29,7 +29,7 @@ struct Tally {
   /// Sampled paths that found no room.
   std::uint64_t paths_dropped = 0;
   /// Stages that had tokens; one without any where none had.
-  std::vector<wire::StageCounts> stages;
+  std::vector<StageLoad> stages;
 };
 
 /// What the worker does with epochs.

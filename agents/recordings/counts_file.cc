@@ -27,8 +27,8 @@ FileMark mark_of(const Json& json) {
 
 Json json_of(const RecordedCounts& counts) {
   Json stages = Json::array();
-  for (const wire::StageCounts& stage : counts.stages()) {
-    const auto cells = stage.count_tokens.cells();
+  for (const StageLoad& stage : counts.stages()) {
+    const auto cells = stage.load_tokens.cells();
     stages.push_back({{"stage", static_cast<int>(stage.stage)},
                       {"tokens", stage.tokens},
                       {"counts", std::vector<std::uint64_t>(cells.begin(), cells.end())}});
@@ -64,7 +64,7 @@ std::optional<RecordedCounts> counts_of(const Json& json) {
     if (stage >= counts.counts.size() || cells.empty() || cells.size() != layers * counts.experts) return std::nullopt;
     Grid<std::uint64_t> table(layers, counts.experts);
     std::ranges::copy(cells, table.cells().begin());
-    counts.counts[stage] = {static_cast<wire::Stage>(stage), entry.at("tokens"), std::move(table)};
+    counts.counts[stage] = {static_cast<Stage>(stage), entry.at("tokens"), std::move(table)};
   }
   for (const auto& [name, mark] : json.at("files").items()) counts.files[name] = mark_of(mark);
   for (const Json& file : json.at("gone")) counts.gone.insert({mark_of(file.at(1)), file.at(0)});

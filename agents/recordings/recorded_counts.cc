@@ -12,14 +12,6 @@ namespace {
 
 using Counts = Grid<std::uint64_t>;
 
-constexpr std::array kStages{wire::Stage::kPrefill, wire::Stage::kDecode, wire::Stage::kMixed};
-
-/// The stage of this name; what has none is of all stages.
-wire::Stage stage_of(const std::string& name) {
-  const auto* const found = std::ranges::find(kStages, name, wire::stage_name);
-  return found == kStages.end() ? wire::Stage::kMixed : *found;
-}
-
 /// Sums the loads of a recording, or where there are none, its token paths.
 class CountingSink : public RecordingSink {
  public:
@@ -38,26 +30,25 @@ class CountingSink : public RecordingSink {
                                      counts_.layer_ids.size(), counts_.experts, wire::kCellsMax));
   }
 
-  Status loads(LoadWindow window) override {
-    wire::StageCounts& stage = counts_of(stage_of(window.stage));
+  Status loads(StageLoad window) override {
     std::uint64_t choices = 0;
     for (std::size_t layer = 0; layer < window.load_tokens.rows(); ++layer) {
       const auto row = window.load_tokens[layer];
       choices = std::max(choices, std::reduce(row.begin(), row.end(), std::uint64_t{0}));
-      for (std::size_t expert = 0; expert < row.size(); ++expert) stage.count_tokens(layer, expert) += row[expert];
     }
-    stage.tokens += (choices + options_.top_k - 1) / options_.top_k;
+    window.tokens = (choices + options_.top_k - 1) / options_.top_k;
+    add(counts_of(window.stage), window);
     return {};
   }
 
   Status begin_sequence(const SequenceLabel& label) override {
-    stage_ = stage_of(label.stage);
+    stage_ = label.stage.value_or(Stage::kMixed);
     return {};
   }
 
   Status tokens(std::span<const ExpertIndex> experts) override {
     if (header_.has_loads) return {};
-    wire::StageCounts& stage = counts_of(stage_);
+    StageLoad& stage = counts_of(stage_);
     const std::size_t rounds = header_.layer_of_round.size();
     for (std::size_t i = 0; i < experts.size(); ++i) {
       if (experts[i] == kNoExpert) continue;
@@ -65,15 +56,15 @@ class CountingSink : public RecordingSink {
         return invalid_input(
             fmt::format("{}: it has expert {}, of {}; give --experts", path_, experts[i], counts_.experts));
       }
-      ++stage.count_tokens(header_.layer_of_round[i / header_.top_k % rounds], experts[i]);
+      ++stage.load_tokens(header_.layer_of_round[i / header_.top_k % rounds], experts[i]);
     }
     stage.tokens += experts.size() / (rounds * header_.top_k);
     return {};
   }
 
  private:
-  wire::StageCounts& counts_of(wire::Stage stage) {
-    auto& counts = counts_.counts[static_cast<std::size_t>(stage)];
+  StageLoad& counts_of(Stage stage) {
+    auto& counts = counts_.counts[index_of(stage)];
     if (!counts) counts = {stage, 0, Counts(counts_.layer_ids.size(), counts_.experts)};
     return *counts;
   }
@@ -82,7 +73,7 @@ class CountingSink : public RecordingSink {
   RecordedCounts& counts_;
   std::string path_;
   RecordingHeader header_;
-  wire::Stage stage_ = wire::Stage::kMixed;
+  Stage stage_ = Stage::kMixed;
 };
 
 }  // namespace
@@ -97,8 +88,8 @@ std::optional<FileMark> mark_of(const std::filesystem::path& path) {
                   .inode = file.st_ino};
 }
 
-std::vector<wire::StageCounts> RecordedCounts::stages() const {
-  std::vector<wire::StageCounts> present;
+std::vector<StageLoad> RecordedCounts::stages() const {
+  std::vector<StageLoad> present;
   for (const auto& stage : counts) {
     if (stage) present.push_back(*stage);
   }
@@ -121,15 +112,12 @@ Status add(RecordedCounts& sum, const RecordedCounts& more, const std::filesyste
   auto counts = sum.counts;
   for (const auto& stage : more.counts) {
     if (!stage) continue;
-    auto& into = counts[static_cast<std::size_t>(stage->stage)];
-    if (!into) into = {stage->stage, 0, Counts(more.layer_ids.size(), more.experts)};
-    into->tokens += stage->tokens;
-    bool is_beyond = into->tokens > wire::kTokensMax;
-    for (std::size_t cell = 0; cell < stage->count_tokens.cells().size(); ++cell) {
-      const std::uint64_t count = into->count_tokens.cells()[cell] += stage->count_tokens.cells()[cell];
-      is_beyond = is_beyond || count > wire::kTokensMax;
-    }
-    if (is_beyond) return invalid_input(fmt::format("{}: it counts beyond 2^48 tokens; check the file", path.string()));
+    auto& into = counts[index_of(stage->stage)];
+    if (!into) into = StageLoad{.stage = stage->stage};
+    add(*into, *stage);
+    const auto is_beyond = [](std::uint64_t count) { return count > wire::kTokensMax; };
+    if (is_beyond(into->tokens) || std::ranges::any_of(into->load_tokens.cells(), is_beyond))
+      return invalid_input(fmt::format("{}: it counts beyond 2^48 tokens; check the file", path.string()));
   }
   sum.counts = std::move(counts);
   sum.layer_ids = more.layer_ids;

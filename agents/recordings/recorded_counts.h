@@ -53,15 +53,15 @@ struct RecordedCounts {
   /// Empty before the first.
   std::vector<int> layer_ids;
   std::size_t experts = 0;
-  /// By wire::Stage.
-  std::array<std::optional<wire::StageCounts>, wire::kStagesMax> counts;
+  /// By index_of() their stage.
+  std::array<std::optional<StageLoad>, kAllStages.size()> counts;
   /// By name, those that are still in the folder.
   std::map<std::string, FileMark> files;
   /// Those that come back are not counted again. The one written first comes first.
   std::set<GoneFile> gone;
 
   [[nodiscard]] bool has_model() const { return !layer_ids.empty(); }
-  [[nodiscard]] std::vector<wire::StageCounts> stages() const;
+  [[nodiscard]] std::vector<StageLoad> stages() const;
 };
 
 /// How engines' files are read.

@@ -53,12 +53,8 @@ std::span<const std::int32_t> Choices::of(std::size_t layer, std::uint64_t first
   return ids_;
 }
 
-wire::Stage stage_of(const Trace& trace, std::size_t sequence) {
-  if (trace.stage_of_sequence.empty()) return wire::Stage::kMixed;
-  for (const wire::Stage stage : {wire::Stage::kPrefill, wire::Stage::kDecode}) {
-    if (trace.stage_of_sequence[sequence] == wire::stage_name(stage)) return stage;
-  }
-  return wire::Stage::kMixed;
+Stage stage_of(const Trace& trace, std::size_t sequence) {
+  return trace.stage_of_sequence.empty() ? Stage::kMixed : trace.stage_of_sequence[sequence];
 }
 
 }  // namespace evenkeel::replay

@@ -40,6 +40,6 @@ class Choices {
   std::vector<std::int32_t> ids_;
 };
 
-[[nodiscard]] wire::Stage stage_of(const Trace& trace, std::size_t sequence);
+[[nodiscard]] Stage stage_of(const Trace& trace, std::size_t sequence);
 
 }  // namespace evenkeel::replay

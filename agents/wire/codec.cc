@@ -17,6 +17,7 @@ namespace {
 
 // The longest array of any message; each field has its own limit in FieldReader.
 constexpr std::size_t kArrayMax = std::max({kSlotsMax, kCopiesMax, kPathCellsMax});
+static_assert(kStagesMax == kAllStages.size());
 
 using Packer = msgpack::packer<msgpack::sbuffer>;
 
@@ -68,14 +69,14 @@ void pack_table(Packer& out, std::string_view name, const Grid<T>& table) {
   for (std::size_t row = 0; row < table.rows(); ++row) pack_row(out, table[row]);
 }
 
-void pack_stages(Packer& out, std::string_view name, const std::vector<StageCounts>& stages) {
+void pack_stages(Packer& out, std::string_view name, const std::vector<StageLoad>& stages) {
   pack_text(out, name);
   out.pack_array(size32(stages.size()));
-  for (const StageCounts& stage : stages) {
+  for (const StageLoad& stage : stages) {
     out.pack_map(3);
     pack_field(out, "stage", stage_name(stage.stage));
     pack_field(out, "tokens", stage.tokens);
-    pack_table(out, "counts", stage.count_tokens);
+    pack_table(out, "counts", stage.load_tokens);
   }
 }
 
@@ -248,40 +249,37 @@ RefusalReason read_reason(FieldReader& in) {
 }
 
 Stage read_stage(FieldReader& in) {
-  const std::string name = in.text("stage", kNameBytesMax);
-  for (const Stage stage : {Stage::kPrefill, Stage::kDecode, Stage::kMixed}) {
-    if (stage_name(stage) == name) return stage;
-  }
-  in.fail("field stage is not prefill, decode or mixed");
-  return Stage::kMixed;
+  const auto stage = parse_stage(in.text("stage", kNameBytesMax));
+  if (!stage) in.fail("field stage is not prefill, decode or mixed");
+  return stage.value_or(Stage::kMixed);
 }
 
-StageCounts read_stage_counts(const msgpack::object& object, FieldReader& report) {
+StageLoad read_stage_load(const msgpack::object& object, FieldReader& report) {
   FieldReader in(object, "stage of a report");
-  StageCounts counts{.stage = read_stage(in),
-                     .tokens = in.number("tokens", kTokensMax),
-                     .count_tokens = in.table("counts", {.cols = kExpertsMax}, kTokensMax)};
+  StageLoad counts{.stage = read_stage(in),
+                   .tokens = in.number("tokens", kTokensMax),
+                   .load_tokens = in.table("counts", {.cols = kExpertsMax}, kTokensMax)};
   if (const auto status = in.finish(); !status) report.fail("is refused: " + status.error().message);
   return counts;
 }
 
 /// Of one shape, each stage once: what a reader of reports relies on.
-bool is_one_report(const std::vector<StageCounts>& stages) {
+bool is_one_report(const std::vector<StageLoad>& stages) {
   for (std::size_t i = 1; i < stages.size(); ++i) {
-    const Grid<std::uint64_t>& table = stages[i].count_tokens;
-    if (table.rows() != stages[0].count_tokens.rows() || table.cols() != stages[0].count_tokens.cols()) return false;
+    const Grid<std::uint64_t>& table = stages[i].load_tokens;
+    if (table.rows() != stages[0].load_tokens.rows() || table.cols() != stages[0].load_tokens.cols()) return false;
     if (std::any_of(stages.begin(), stages.begin() + static_cast<std::ptrdiff_t>(i),
-                    [&](const StageCounts& other) { return other.stage == stages[i].stage; })) {
+                    [&](const StageLoad& other) { return other.stage == stages[i].stage; })) {
       return false;
     }
   }
   return true;
 }
 
-std::vector<StageCounts> read_stages(FieldReader& in) {
-  std::vector<StageCounts> stages;
+std::vector<StageLoad> read_stages(FieldReader& in) {
+  std::vector<StageLoad> stages;
   for (const msgpack::object& object : in.array("stages", 1, kStagesMax)) {
-    stages.push_back(read_stage_counts(object, in));
+    stages.push_back(read_stage_load(object, in));
   }
   if (!is_one_report(stages)) in.fail("field stages has a stage twice or tables of two shapes");
   return stages;

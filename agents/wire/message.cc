@@ -82,18 +82,6 @@ std::string_view loss_name(Loss loss) {
   return "sends_dropped";
 }
 
-std::string_view stage_name(Stage stage) {
-  switch (stage) {
-    case Stage::kPrefill:
-      return "prefill";
-    case Stage::kDecode:
-      return "decode";
-    case Stage::kMixed:
-      return "mixed";
-  }
-  return "mixed";
-}
-
 std::uint64_t model_hash(std::span<const int> layer_ids, std::size_t experts) {
   Fnv1a hash;
   hash.add_layers(layer_ids);

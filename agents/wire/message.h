@@ -11,7 +11,9 @@
 #include <vector>
 
 #include "partition/foundation/grid.h"
+#include "partition/foundation/stage.h"
 #include "partition/model/placement.h"
+#include "partition/model/stage_load.h"
 
 /// What agents and the rebalancer say to each other; docs/reference/protocol.md is the contract. Plain values: encoding
 /// is codec.h, framing is frame.h.
@@ -23,9 +25,6 @@ struct Stamp {
   std::uint64_t epoch = 0;
   auto operator<=>(const Stamp&) const = default;
 };
-
-/// What kind of work a step did; prefill and decode load experts differently.
-enum class Stage { kPrefill, kDecode, kMixed };
 
 /// Agent to rebalancer: who is there, what it serves and which placement it holds. Asks for a Snapshot.
 struct Hello {
@@ -50,15 +49,6 @@ struct Snapshot {
   Stamp stamp;
   Placement placement;
   bool operator==(const Snapshot&) const = default;
-};
-
-/// What one stage adds up to since the incarnation began.
-struct StageCounts {
-  Stage stage = Stage::kMixed;
-  std::uint64_t tokens = 0;
-  /// Tokens routed to each logical expert [layers, experts].
-  Grid<std::uint64_t> count_tokens;
-  bool operator==(const StageCounts&) const = default;
 };
 
 /// What an agent or its worker could not count, take in or pass on.
@@ -92,8 +82,8 @@ struct Report {
   std::uint64_t window = 0;
   /// Steps since the incarnation began.
   std::uint64_t steps = 0;
-  /// One to three, each stage at most once, all tables of one shape.
-  std::vector<StageCounts> stages;
+  /// What each stage adds up to since the incarnation began. One to three, each at most once, all tables of one shape.
+  std::vector<StageLoad> stages;
   /// The worker has ended: nothing will be counted beyond this. Acknowledged once it is on the rebalancer's disk.
   bool is_last = false;
   /// Since the agent or its worker began: they may fall.
@@ -221,8 +211,6 @@ using Message =
 [[nodiscard]] std::string_view reason_name(RefusalReason reason);
 /// "calls_refused", "paths_dropped", ...: as on the wire.
 [[nodiscard]] std::string_view loss_name(Loss loss);
-/// "prefill", "decode" or "mixed".
-[[nodiscard]] std::string_view stage_name(Stage stage);
 
 /// Names a model's shape: 64-bit FNV-1a over its number of layers, their ids and the number of experts.
 [[nodiscard]] std::uint64_t model_hash(std::span<const int> layer_ids, std::size_t experts);

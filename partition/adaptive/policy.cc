@@ -98,16 +98,17 @@ std::optional<PlanRequest> Policy::close(const std::vector<StageLoad>& window, c
   }
   is_triggered_ = false;
   const auto slots = static_cast<double>(loaded_slots(forecast_, running.slots()));
-  return PlanRequest{options_.cluster, forecast_, running, static_cast<std::size_t>(options_.moves_ratio_max * slots)};
+  PlanRequest request{forecast_, options_.cluster, {}};
+  request.options.problem.redundant = running.redundant();
+  request.options.problem.replan = Replan{running, static_cast<std::size_t>(options_.moves_ratio_max * slots)};
+  return request;
 }
 
 void Policy::take(const std::vector<StageLoad>& window, const Placement& running) {
   const ModelShape shape{{running.layer_ids().begin(), running.layer_ids().end()}, running.experts(), std::nullopt};
   options_.step_time.experts_per_token = experts_per_token(window);
   Grid<std::uint64_t> all(running.layers(), running.experts());
-  for (const StageLoad& stage : window) {
-    for (std::size_t cell = 0; cell < all.cells().size(); ++cell) all.cells()[cell] += stage.load_tokens.cells()[cell];
-  }
+  for (const StageLoad& stage : window) add(all, stage.load_tokens);
   record_.imbalance = imbalance_mean(all, running);
   if (!is_primed_ && record_.window < options_.warmup_windows) return;
   learn(window);
@@ -117,14 +118,14 @@ void Policy::take(const std::vector<StageLoad>& window, const Placement& running
 
 void Policy::learn(const std::vector<StageLoad>& window) {
   const auto tokens = static_cast<double>(tokens_of(window));
-  for (auto& [name, stage] : stages_) stage.tokens *= kKept;
+  for (auto& [stage, memory] : stages_) memory.tokens *= kKept;
   for (const StageLoad& seen : window) {
     if (seen.tokens == 0) continue;
-    Stage& stage = stages_[seen.stage];
-    stage.forecast.take(seen.load_tokens);
-    stage.tokens += static_cast<double>(seen.tokens);
-    record_.drift += stage.forecast.drift() * static_cast<double>(seen.tokens) / tokens;
-    record_.is_sudden = record_.is_sudden || stage.forecast.is_sudden();
+    Memory& memory = stages_[seen.stage];
+    memory.forecast.take(seen.load_tokens);
+    memory.tokens += static_cast<double>(seen.tokens);
+    record_.drift += memory.forecast.drift() * static_cast<double>(seen.tokens) / tokens;
+    record_.is_sudden = record_.is_sudden || memory.forecast.is_sudden();
   }
 }
 
@@ -132,11 +133,11 @@ void Policy::expect(const ModelShape& shape, const Placement& running) {
   forecast_ = {.shape = shape, .windows = {}, .paths = {}};
   stage_share_.clear();
   double all_tokens = 0;
-  for (const auto& [name, stage] : stages_) all_tokens += stage.tokens;
-  for (const auto& [name, stage] : stages_) {
-    stage_share_.push_back(stage.tokens / all_tokens);
-    forecast_.windows.push_back(
-        {.load_tokens = stage.forecast.load_tokens(kForecastTokens * stage_share_.back()), .stage = name});
+  for (const auto& [stage, memory] : stages_) all_tokens += memory.tokens;
+  for (const auto& [stage, memory] : stages_) {
+    stage_share_.push_back(memory.tokens / all_tokens);
+    const double layer_tokens = kForecastTokens * stage_share_.back();
+    forecast_.windows.push_back({.stage = stage, .load_tokens = memory.forecast.load_tokens(layer_tokens)});
   }
   step_before_ = expected_step(running);
   const Seconds most = step_before_ - expected_step_bound(running);

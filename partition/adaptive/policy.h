@@ -9,13 +9,14 @@
 #include <vector>
 
 #include "partition/adaptive/load_forecast.h"
-#include "partition/adaptive/stage_load.h"
+#include "partition/adaptive/plan_request.h"
 #include "partition/cost/step_time.h"
 #include "partition/foundation/result.h"
 #include "partition/migrate/plan.h"
 #include "partition/model/cluster.h"
 #include "partition/model/placement.h"
 #include "partition/model/routing_profile.h"
+#include "partition/model/stage_load.h"
 
 namespace evenkeel {
 
@@ -69,15 +70,6 @@ struct DecisionRecord {
   std::size_t moves = 0;
 };
 
-/// What a solver is asked for.
-struct PlanRequest {
-  Cluster cluster;
-  /// Expected loads, a window a stage.
-  RoutingProfile forecast;
-  Placement running;
-  std::size_t moves_max = 0;
-};
-
 /// Decides when to plan and whether a plan is carried out: one closed window after the other. It keeps a decayed
 /// forecast of each stage's loads, asks for a plan where something worth having can be gained at all, and adopts it
 /// where decide() says that it pays, on what earlier plans turned out to be worth. Pure: no clock, files or randomness;
@@ -87,8 +79,9 @@ class Policy {
  public:
   explicit Policy(PolicyOptions options) : options_(std::move(options)) {}
 
-  /// Takes in a window that `running` has served. The placement asked for goes to judge(); otherwise the decision is
-  /// "keep", in record(). `hold` is a reason of the caller's not to plan now.
+  /// Takes in a window that `running` has served. The placement asked for, on expected loads with a window a stage,
+  /// goes to judge(); otherwise the decision is "keep", in record(). `hold` is a reason of the caller's not to plan
+  /// now.
   [[nodiscard]] std::optional<PlanRequest> close(const std::vector<StageLoad>& window, const Placement& running,
                                                  std::optional<std::string> hold = std::nullopt);
 
@@ -114,7 +107,8 @@ class Policy {
   [[nodiscard]] const PolicyOptions& options() const { return options_; }
 
  private:
-  struct Stage {
+  /// What is known of a stage.
+  struct Memory {
     LoadForecast forecast;
     /// Decayed like the middle memory: what share of the traffic is of this stage.
     double tokens = 0;
@@ -139,7 +133,7 @@ class Policy {
   }
 
   PolicyOptions options_;
-  std::map<std::string, Stage> stages_;
+  std::map<Stage, Memory, StageByName> stages_;
   /// What stages_ expects, one window a stage, with its share of the tokens beside it.
   RoutingProfile forecast_;
   std::vector<double> stage_share_;

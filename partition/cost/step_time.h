@@ -34,6 +34,7 @@ struct StepTimeModel {
   std::chrono::duration<double, std::micro> other_per_layer{0};
   /// How much of a round's computing and communication happens at once: 0 one after the other, 1 as long as the longer.
   double overlap_ratio = 0;
+  bool operator==(const StepTimeModel&) const = default;
 };
 
 /// Rounds of a token over a layer's experts; 1 where loads alone are known.

@@ -99,7 +99,7 @@ Status verify_load(const Placement& placement, const RoutingProfile& profile, co
 std::vector<double> window_ratios(const Placement& placement, const RoutingProfile& profile, std::size_t layer) {
   const auto& fields = placement.fields();
   std::vector<double> ratios;
-  for (const LoadWindow& window : profile.windows) {
+  for (const StageLoad& window : profile.windows) {
     std::vector<double> load_of_gpu(fields.slots_of_gpu.size(), 0.0);
     for (std::size_t slot = 0; slot < fields.expert_of_slot.cols(); ++slot) {
       load_of_gpu[slot / (fields.expert_of_slot.cols() / load_of_gpu.size())] +=

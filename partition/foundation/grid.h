@@ -1,8 +1,12 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <span>
 #include <vector>
+
+#include "partition/foundation/check.h"
 
 namespace evenkeel {
 
@@ -29,5 +33,33 @@ class Grid {
   std::size_t cols_ = 0;
   std::vector<T> cells_;
 };
+
+/// Adds cell by cell. Both have one shape, but an empty sum takes that of what is added.
+template <class T>
+void add(Grid<T>& sum, const Grid<T>& more) {
+  if (sum.empty()) {
+    sum = more;
+    return;
+  }
+  EVENKEEL_CHECK(sum.rows() == more.rows() && sum.cols() == more.cols(), "tables of one shape are added");
+  std::ranges::transform(sum.cells(), more.cells(), sum.cells().begin(), std::plus<>());
+}
+
+/// Takes off cell by cell what was added before.
+template <class T>
+void subtract(Grid<T>& sum, const Grid<T>& less) {
+  EVENKEEL_CHECK(sum.rows() == less.rows() && sum.cols() == less.cols(), "tables of one shape are subtracted");
+  std::ranges::transform(sum.cells(), less.cells(), sum.cells().begin(), std::minus<>());
+}
+
+/// Adds what `after` has beyond `before`, in one pass.
+template <class T>
+void add_growth(Grid<T>& sum, const Grid<T>& before, const Grid<T>& after) {
+  EVENKEEL_CHECK(sum.rows() == after.rows() && sum.cols() == after.cols() && before.rows() == after.rows() &&
+                     before.cols() == after.cols(),
+                 "tables of one shape are added");
+  for (std::size_t cell = 0; cell < sum.cells().size(); ++cell)
+    sum.cells()[cell] += after.cells()[cell] - before.cells()[cell];
+}
 
 }  // namespace evenkeel

@@ -29,6 +29,7 @@ struct GpuSpec {
   /// Share of the peak that the experts' matrix products reach, above 0 and at most 1. DeepGEMM's grouped ones reach
   /// 0.41 to 0.66 on H800: 815 to 1,297 TFLOP/s (tables of its README of February 2025).
   double reached_ratio = 0.5;
+  bool operator==(const GpuSpec&) const = default;
 };
 
 /// What a cluster sets of the step-time model itself.
@@ -42,6 +43,7 @@ struct StepTimeSettings {
   /// How much of computing and communication of a layer happens at once: 0 one after the other, 1 as long as the
   /// longer.
   double overlap_ratio = 0;
+  bool operator==(const StepTimeSettings&) const = default;
 };
 
 /// The expert-parallel ranks a model is spread over: `gpus` GPUs on `nodes` machines, in order, the same number on
@@ -78,6 +80,7 @@ struct Cluster {
 
   /// Fails with kInvalidInput for a number out of range, kInfeasible when the nodes cannot hold equal numbers of GPUs.
   [[nodiscard]] Status validate() const;
+  bool operator==(const Cluster&) const = default;
 };
 
 /// The cluster with slots that its GPUs have memory for, a slot taking so many bytes (an expert's in every layer):

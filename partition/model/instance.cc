@@ -269,7 +269,7 @@ void fit_windows(const RoutingProfile& profile, const Robust& robust, Instance& 
     for (const ExpertIndex expert : experts) ++copies[expert];
     std::vector<std::span<const std::uint64_t>> loads;
     std::vector<double> gpu_means;
-    for (const LoadWindow& window : profile.windows) {
+    for (const StageLoad& window : profile.windows) {
       const auto load = window.load_tokens[layer];
       const auto total = std::accumulate(load.begin(), load.end(), std::uint64_t{0});
       if (total == 0) continue;

@@ -18,6 +18,7 @@ struct CommWeights {
   double other_gpu = 1.0;
   /// A share of tokens that goes to another node.
   double other_node = 1.0;
+  bool operator==(const CommWeights&) const = default;
 };
 
 /// What a placement is searched for. Lexicographic by default: the best largest load of each layer, then least
@@ -33,6 +34,7 @@ struct Objective {
     if (weighted) return *weighted;
     return {cluster.nodes == 1 ? 1.0 : cluster.intra_node_cost_ratio(), 1.0};
   }
+  bool operator==(const Objective&) const = default;
 };
 
 }  // namespace evenkeel

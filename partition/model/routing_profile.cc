@@ -2,19 +2,13 @@
 
 #include <algorithm>
 
-#include "partition/foundation/check.h"
 #include "partition/foundation/parallel.h"
 
 namespace evenkeel {
 
 Grid<std::uint64_t> RoutingProfile::total_load() const {
   Grid<std::uint64_t> total(shape.layers(), shape.experts);
-  for (const LoadWindow& window : windows) {
-    EVENKEEL_CHECK(window.load_tokens.rows() == total.rows() && window.load_tokens.cols() == total.cols(),
-                   "every window has the profile's shape");
-    std::transform(total.cells().begin(), total.cells().end(), window.load_tokens.cells().begin(),
-                   total.cells().begin(), std::plus<>());
-  }
+  for (const StageLoad& window : windows) add(total, window.load_tokens);
   return total;
 }
 

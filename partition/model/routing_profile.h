@@ -4,11 +4,11 @@
 #include <cstdint>
 #include <optional>
 #include <span>
-#include <string>
 #include <vector>
 
 #include "partition/foundation/grid.h"
 #include "partition/foundation/id.h"
+#include "partition/model/stage_load.h"
 
 namespace evenkeel {
 
@@ -22,14 +22,6 @@ struct ModelShape {
 
   [[nodiscard]] std::size_t layers() const { return layer_ids.size(); }
   bool operator==(const ModelShape&) const = default;
-};
-
-/// Exact loads of one stretch of traffic.
-struct LoadWindow {
-  /// Tokens routed to each expert [layers, experts].
-  Grid<std::uint64_t> load_tokens;
-  /// "prefill", "decode" or "mixed".
-  std::string stage = "mixed";
 };
 
 /// The experts each of a bounded sample of tokens took through all rounds, grouped by sequence. Empty where the input
@@ -51,17 +43,20 @@ struct TokenPaths {
   [[nodiscard]] std::span<const ExpertIndex> chosen(std::size_t token, std::size_t round) const {
     return {experts.data() + (token * rounds() + round) * top_k, top_k};
   }
+  bool operator==(const TokenPaths&) const = default;
 };
 
 /// What a trace or a stream of counts adds up to: exact loads a window, and token paths from which transitions,
 /// co-activations and fan-out derive.
 struct RoutingProfile {
   ModelShape shape;
-  std::vector<LoadWindow> windows;
+  /// One stage of one window each.
+  std::vector<StageLoad> windows;
   TokenPaths paths;
 
   /// Loads of all windows together [layers, experts].
   [[nodiscard]] Grid<std::uint64_t> total_load() const;
+  bool operator==(const RoutingProfile&) const = default;
 };
 
 /// Traffic from one round to the next: cell (e, e') holds the tokens that went from expert e to e', a token counting

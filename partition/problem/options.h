@@ -41,6 +41,7 @@ struct Replan {
   /// Most slots, over all layers, whose GPU did not hold their expert before, beyond those that lost slots force.
   /// Absent: as many as it takes.
   std::optional<std::size_t> moves_max;
+  bool operator==(const Replan&) const = default;
 };
 
 /// What is asked for, beside traffic and cluster. Which strategy honours which of it, and what becomes of the rest, is
@@ -68,6 +69,7 @@ struct ProblemOptions {
   /// Without a budget of moves the strategies of ours name GPUs so that few slots move; published ones stay as they
   /// are. The budget needs the lexicographic objective.
   std::optional<Replan> replan;
+  bool operator==(const ProblemOptions&) const = default;
 };
 
 /// How long and how hard to look.
@@ -80,6 +82,7 @@ struct Effort {
   std::uint64_t seed = 1;
   /// 1 or 2. With work units the placement does not depend on it.
   std::size_t threads = 2;
+  bool operator==(const Effort&) const = default;
 };
 
 /// Stages to leave out, so that what each contributes can be measured.
@@ -88,6 +91,7 @@ struct Ablation {
   bool transport = false;
   bool search = false;
   bool glpk = false;
+  bool operator==(const Ablation&) const = default;
 };
 
 /// For measurements, not for users' results.
@@ -95,6 +99,7 @@ struct Diagnostics {
   Ablation without;
   /// Whether a bound on communication is computed for the certificate.
   bool has_bound = true;
+  bool operator==(const Diagnostics&) const = default;
 };
 
 struct PlaceOptions {
@@ -102,6 +107,7 @@ struct PlaceOptions {
   ProblemOptions problem;
   Effort effort;
   Diagnostics diagnostics;
+  bool operator==(const PlaceOptions&) const = default;
 };
 
 }  // namespace evenkeel

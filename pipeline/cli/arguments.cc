@@ -86,8 +86,7 @@ void InputArguments::read_into(RecordingSink& sink, const std::optional<ModelSpe
 void SelectionArguments::add_to(CLI::App& command) {
   add_setting(command, "--skip", selection.skip_windows, "Windows left out at the start: warm-up")
       ->capture_default_str();
-  add_setting(command, "--stage", selection.stage, "Only traffic of this stage")
-      ->check(CLI::IsMember({"prefill", "decode", "mixed"}));
+  add_stage_setting(command, selection.stage);
   command
       .add_option_function<std::string>(
           "--layers",

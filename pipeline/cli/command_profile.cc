@@ -42,7 +42,7 @@ ProfileOptions profile_options(const ProfileArguments& arguments) {
 
 std::uint64_t choices_counted(const Trace& profile) {
   std::uint64_t choices = 0;
-  for (const LoadWindow& window : profile.load_windows) {
+  for (const StageLoad& window : profile.load_windows) {
     for (const std::uint64_t tokens : window.load_tokens.cells()) choices += tokens;
   }
   return choices;
@@ -110,8 +110,7 @@ void add_profile_command(CLI::App& program) {
       ->excludes(by_sequences);
   add_setting(*command, "--skip", arguments->options.skip_windows, "Windows left out at the start: warm-up")
       ->capture_default_str();
-  add_setting(*command, "--stage", arguments->options.stage, "Only traffic of this stage")
-      ->check(CLI::IsMember({"prefill", "decode", "mixed"}));
+  add_stage_setting(*command, arguments->options.stage);
   add_setting(*command, "--sample-tokens", arguments->options.sample_tokens_max, "Token paths kept at most")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 26))
       ->capture_default_str();

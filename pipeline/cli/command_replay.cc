@@ -54,11 +54,11 @@ class Day {
     names_ = std::move(names);
   }
 
-  Status serve(const ReplayWindow& window, const std::optional<std::filesystem::path>& start) {
+  Status serve(const RoutingProfile& window, const std::optional<std::filesystem::path>& start) {
     if (lanes_.empty()) {
       const Cluster& cluster = options_.policy.cluster;
       if (start) {
-        EVENKEEL_TRY(placement, read_placement(*start, window.profile.shape, cluster.gpus, cluster.nodes));
+        EVENKEEL_TRY(placement, read_placement(*start, window.shape, cluster.gpus, cluster.nodes));
         options_.start = std::move(placement);
         options_.redundant = options_.start->redundant();
       }
@@ -133,9 +133,9 @@ void run(const ReplayArguments& arguments) {
   WindowReader reader(arguments.input.experts ? arguments.input.experts
                       : spec                  ? std::optional(spec->experts)
                                               : std::nullopt,
-                      spec ? std::optional(spec->top_k) : std::nullopt, [&](const ReplayWindow& window) -> Status {
+                      spec ? std::optional(spec->top_k) : std::nullopt, [&](const RoutingProfile& window) -> Status {
                         for (const auto& day : days) EVENKEEL_TRY_STATUS(day->serve(window, arguments.start));
-                        if (arguments.html.file) last_window = window.profile;
+                        if (arguments.html.file) last_window = window;
                         return {};
                       });
   arguments.input.read_into(reader, spec, progress);

@@ -183,10 +183,10 @@ Result<EpGroup> read_group(const Document& document) {
   EVENKEEL_TRY_STATUS(check());
   EVENKEEL_TRY(layers, yaml.numbers("layers", kLayersBelow));
   group.layers = std::move(layers);
-  group.stage = yaml.text("stage");
-  if (group.stage && *group.stage != "prefill" && *group.stage != "decode" && *group.stage != "mixed") {
-    return invalid_input(
-        fmt::format("{}: key 'stage' is '{}'; give prefill, decode or mixed", document.name, *group.stage));
+  if (const auto name = yaml.text("stage")) {
+    const auto stage = parse_stage(*name);
+    if (!stage) return invalid_input(fmt::format("{}: key 'stage' {}", document.name, stage.error().message));
+    group.stage = *stage;
   }
   group.name = yaml.text("name").value_or("");
   const bool is_plain = std::ranges::all_of(

@@ -20,8 +20,8 @@ struct EpGroup {
   Cluster cluster;
   /// Absolute numbers of the layers it has, ascending; empty: all.
   std::vector<std::size_t> layers;
-  /// "prefill", "decode" or "mixed"; absent: all traffic.
-  std::optional<std::string> stage;
+  /// Absent: all traffic.
+  std::optional<Stage> stage;
 };
 
 /// Names of the hardware presets that come with the program, ascending.

@@ -76,6 +76,16 @@ std::string environment_name(const CLI::App& command, const std::string& flag) {
                     : environment_name(flag);
 }
 
+void add_stage_setting(CLI::App& command, std::optional<Stage>& stage) {
+  std::vector<std::string> names;
+  for (const Stage known : kAllStages) names.emplace_back(stage_name(known));
+  command
+      .add_option_function<std::string>(
+          "--stage", [&stage](const std::string& name) { stage = *parse_stage(name); }, "Only traffic of this stage")
+      ->check(CLI::IsMember(names))
+      ->envname(environment_name(command, "--stage"));
+}
+
 std::string usage_message(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv) {
   const auto chosen = program.get_subcommands();
   const auto commands = program.get_subcommands([](const CLI::App*) { return true; });

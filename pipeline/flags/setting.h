@@ -5,6 +5,8 @@
 #include <string>
 #include <type_traits>
 
+#include "partition/foundation/stage.h"
+
 namespace evenkeel {
 
 /// Accepts the text of a whole number of 0 or above that 64 bits hold; CLI11 itself lets negative numbers wrap around.
@@ -46,6 +48,9 @@ CLI::Option* add_setting(CLI::App& command, const std::string& flag, T& value, c
 inline CLI::Option* add_switch(CLI::App& command, const std::string& flag, bool& value, const std::string& help) {
   return command.add_flag(flag, value, help)->envname(environment_name(command, flag));
 }
+
+/// --stage: only traffic of this stage. `stage` must outlive the command line.
+void add_stage_setting(CLI::App& command, std::optional<Stage>& stage);
 
 /// What was wrong with a command line, in one sentence with the nearest word that is known and where help is to be had.
 [[nodiscard]] std::string usage_message(const CLI::App& program, const CLI::ParseError& error, int argc, char** argv);

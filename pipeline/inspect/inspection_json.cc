@@ -32,7 +32,7 @@ ordered_json shape_json(const TraceShape& shape) {
           {"sequences", or_null(shape.sequences)},
           {"null_share", or_null(shape.null_share)},
           {"windows", shape.windows},
-          {"stages", shape.stages}};
+          {"stages", list_json(shape.stages, stage_name)}};
 }
 
 ordered_json skew_figures(const LoadSkew& skew) {

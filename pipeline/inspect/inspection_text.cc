@@ -29,8 +29,11 @@ std::string windows_line(const Inspection& inspection) {
   if (shape.tokens && shape.windows > 0) text += " marked by the trace";
   if (!shape.tokens) text += " of loads";
   // Recordings that do not tell name their stage mixed.
-  const bool tells_stage = std::ranges::any_of(shape.stages, [](const auto& stage) { return stage != "mixed"; });
-  if (tells_stage) text += fmt::format("; stages: {}", fmt::join(shape.stages, ", "));
+  const bool tells_stage = std::ranges::any_of(shape.stages, [](Stage stage) { return stage != Stage::kMixed; });
+  if (!tells_stage) return text;
+  std::vector<std::string_view> names(shape.stages.size());
+  std::ranges::transform(shape.stages, names.begin(), stage_name);
+  text += fmt::format("; stages: {}", fmt::join(names, ", "));
   return text;
 }
 

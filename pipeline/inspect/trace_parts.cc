@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 
 namespace evenkeel {
 namespace {
@@ -31,10 +32,6 @@ std::optional<TraceParts> parts_by_label(const Trace& trace, const std::vector<L
   return parts;
 }
 
-void add_load(const Grid<std::uint64_t>& load_tokens, Grid<std::uint64_t>& sum) {
-  std::ranges::transform(sum.cells(), load_tokens.cells(), sum.cells().begin(), std::plus<>());
-}
-
 }  // namespace
 
 std::vector<Grid<std::uint64_t>> loads_of_parts(const Trace& trace, const std::vector<std::uint32_t>& part_of_sequence,
@@ -59,7 +56,7 @@ std::optional<TraceParts> windows_of(const Trace& trace, std::size_t parts) {
   if (!trace.load_windows.empty()) {
     if (trace.load_windows.size() < 2) return std::nullopt;
     TraceParts windows{PartSource::kLoads, {}, {}, {}};
-    for (const LoadWindow& window : trace.load_windows) {
+    for (const StageLoad& window : trace.load_windows) {
       windows.names.push_back(fmt::format("{}", windows.size()));
       windows.load_tokens.push_back(window.load_tokens);
     }
@@ -76,17 +73,18 @@ std::optional<TraceParts> windows_of(const Trace& trace, std::size_t parts) {
 }
 
 std::optional<TraceParts> stages_of(const Trace& trace) {
-  if (trace.load_windows.empty()) return parts_by_label(trace, trace.stage_of_sequence, PartSource::kMarked);
-  std::map<std::string, Grid<std::uint64_t>> load_of_stage;
-  for (const LoadWindow& window : trace.load_windows) {
-    const auto [entry, is_new] = load_of_stage.try_emplace(window.stage, window.load_tokens);
-    if (!is_new) add_load(window.load_tokens, entry->second);
+  if (trace.load_windows.empty()) {
+    std::vector<std::string_view> names(trace.stage_of_sequence.size());
+    std::ranges::transform(trace.stage_of_sequence, names.begin(), stage_name);
+    return parts_by_label(trace, names, PartSource::kMarked);
   }
+  std::vector<StageLoad> load_of_stage;
+  add_by_stage(load_of_stage, trace.load_windows);
   if (load_of_stage.size() < 2) return std::nullopt;
   TraceParts stages{PartSource::kLoads, {}, {}, {}};
-  for (auto& [stage, load_tokens] : load_of_stage) {
-    stages.names.push_back(stage);
-    stages.load_tokens.push_back(std::move(load_tokens));
+  for (StageLoad& load : load_of_stage) {
+    stages.names.emplace_back(stage_name(load.stage));
+    stages.load_tokens.push_back(std::move(load.load_tokens));
   }
   return stages;
 }

@@ -8,8 +8,8 @@ namespace evenkeel {
 TraceShape shape_of(const Trace& trace) {
   TraceShape shape;
   shape.model = trace.shape;
-  std::set<std::string> stages(trace.stage_of_sequence.begin(), trace.stage_of_sequence.end());
-  for (const LoadWindow& window : trace.load_windows) stages.insert(window.stage);
+  std::set<Stage, StageByName> stages(trace.stage_of_sequence.begin(), trace.stage_of_sequence.end());
+  for (const StageLoad& window : trace.load_windows) stages.insert(window.stage);
   shape.windows = trace.load_windows.empty()
                       ? std::set(trace.window_of_sequence.begin(), trace.window_of_sequence.end()).size()
                       : trace.load_windows.size();

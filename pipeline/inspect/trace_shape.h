@@ -3,7 +3,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 #include "pipeline/trace/trace.h"
@@ -24,7 +23,7 @@ struct TraceShape {
   /// Windows that the trace itself marks; 0: none.
   std::size_t windows = 0;
   /// Stages that the trace names, in alphabetical order; empty: none.
-  std::vector<std::string> stages;
+  std::vector<Stage> stages;
 };
 
 /// Pure. Cost: one pass over the token paths.

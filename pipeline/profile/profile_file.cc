@@ -17,7 +17,7 @@ void add_number(NpzWriter& writer, std::string_view name, std::uint64_t value) {
 }
 
 void add_loads(NpzWriter& writer, const Trace& profile) {
-  const std::vector<LoadWindow>& windows = profile.load_windows;
+  const std::vector<StageLoad>& windows = profile.load_windows;
   const std::size_t window_bytes = windows[0].load_tokens.cells().size_bytes();
   writer.add("loads", "<u8", {windows.size(), profile.shape.layers(), profile.shape.experts},
              [&windows, window_bytes, at = std::size_t{0}](std::span<std::byte> out) mutable {
@@ -33,7 +33,7 @@ void add_loads(NpzWriter& writer, const Trace& profile) {
   constexpr std::size_t kStageBytes = 8;
   std::vector<char> stages(windows.size() * kStageBytes, '\0');
   for (std::size_t i = 0; i < windows.size(); ++i) {
-    std::ranges::copy(windows[i].stage, stages.begin() + static_cast<std::ptrdiff_t>(i * kStageBytes));
+    std::ranges::copy(stage_name(windows[i].stage), stages.begin() + static_cast<std::ptrdiff_t>(i * kStageBytes));
   }
   writer.add("window_stage", "|S8", {windows.size()}, std::as_bytes(std::span(stages)));
 }

@@ -50,7 +50,7 @@ Status Profiler::begin(const std::string& path, const RecordingHeader& header) {
 }
 
 bool Profiler::takes(const Key& key) const {
-  return key.first >= options_.skip_windows && (!options_.stage || *options_.stage == key.second);
+  return key.window >= options_.skip_windows && (!options_.stage || *options_.stage == key.stage);
 }
 
 Status Profiler::add(const Key& key, const Grid<std::uint64_t>& load) {
@@ -65,9 +65,7 @@ Status Profiler::add(const Key& key, const Grid<std::uint64_t>& load) {
     return {};
   }
   if (sum.cols() < load.cols()) sum = with_experts(sum, load.cols());
-  for (std::size_t layer = 0; layer < load.rows(); ++layer) {
-    for (std::size_t expert = 0; expert < load.cols(); ++expert) sum(layer, expert) += load(layer, expert);
-  }
+  evenkeel::add(sum, load.cols() == sum.cols() ? load : with_experts(load, sum.cols()));
   return {};
 }
 
@@ -78,9 +76,9 @@ Status Profiler::flush() {
   return {};
 }
 
-Status Profiler::loads(LoadWindow window) {
+Status Profiler::loads(StageLoad window) {
   EVENKEEL_TRY(number, cutter_.loads(static_cast<std::uint32_t>(window_of_loads_.size())));
-  window_of_loads_.emplace_back(number, window.stage);
+  window_of_loads_.push_back({number, window.stage});
   if (takes(window_of_loads_.back())) EVENKEEL_TRY_STATUS(add(window_of_loads_.back(), window.load_tokens));
   return {};
 }
@@ -93,17 +91,17 @@ Status Profiler::begin_sequence(const SequenceLabel& label) {
     is_taken_ = takes(key);
   } else {
     EVENKEEL_TRY(number, cutter_.sequence(label));
-    key = {number, label.stage.empty() ? "mixed" : label.stage};
+    key = {number, label.stage.value_or(Stage::kMixed)};
     is_taken_ = takes(key);
     if (number != counted_window_) EVENKEEL_TRY_STATUS(flush());
     counted_window_ = number;
     if (is_taken_) {
       const auto& rounds = first_->layer_of_round;
-      counter_ = &counters_.try_emplace(key.second, first_->layer_ids.size(), rounds, first_->top_k).first->second;
+      counter_ = &counters_.try_emplace(key.stage, first_->layer_ids.size(), rounds, first_->top_k).first->second;
     }
   }
   sample_->begin_sequence(window_of_sequence_.size());
-  window_of_sequence_.push_back(std::move(key));
+  window_of_sequence_.push_back(key);
   return {};
 }
 
@@ -148,8 +146,8 @@ Result<Trace> Profiler::finish() {
   trace.shape = {first_->layer_ids, experts(), hidden_layers_};
   if (sample_) give_paths(trace);
   for (auto& [key, load] : windows_) {
-    trace.load_windows.push_back(
-        {load.cols() == trace.shape.experts ? std::move(load) : with_experts(load, trace.shape.experts), key.second});
+    auto& window = trace.load_windows.emplace_back(StageLoad{.stage = key.stage});
+    window.load_tokens = load.cols() == trace.shape.experts ? std::move(load) : with_experts(load, trace.shape.experts);
   }
   EVENKEEL_TRY_STATUS(drop_dense_layers(trace, first_path_));
   return trace;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -22,8 +23,8 @@ struct ProfileOptions {
   std::uint64_t window_size = 1;
   /// Windows left out at the start: warm-up.
   std::size_t skip_windows = 0;
-  /// Only traffic of this stage: "prefill", "decode" or "mixed" (which is also traffic of unknown stage).
-  std::optional<std::string> stage = {};
+  /// Only traffic of this stage.
+  std::optional<Stage> stage = {};
   /// Token paths kept at most. At 58 layers and top-8 a token takes 928 bytes.
   std::size_t sample_tokens_max = std::size_t{1} << 18;
 };
@@ -35,7 +36,7 @@ class Profiler : public RecordingSink {
   explicit Profiler(ProfileOptions options);
 
   Status begin(const std::string& path, const RecordingHeader& header) override;
-  Status loads(LoadWindow window) override;
+  Status loads(StageLoad window) override;
   Status begin_sequence(const SequenceLabel& label) override;
   Status tokens(std::span<const ExpertIndex> experts) override;
 
@@ -45,8 +46,14 @@ class Profiler : public RecordingSink {
   [[nodiscard]] Result<Trace> finish();
 
  private:
-  /// Windows are told apart by number, then stage.
-  using Key = std::pair<std::uint32_t, std::string>;
+  /// Windows are told apart by number, then by the name of their stage.
+  struct Key {
+    std::uint32_t window = 0;
+    Stage stage = Stage::kMixed;
+    auto operator<=>(const Key& other) const {
+      return std::pair(window, stage_name(stage)) <=> std::pair(other.window, stage_name(other.stage));
+    }
+  };
 
   [[nodiscard]] bool takes(const Key& key) const;
   /// Adds to the window's loads so far.
@@ -71,7 +78,7 @@ class Profiler : public RecordingSink {
   std::optional<std::size_t> hidden_layers_;
   std::map<Key, Grid<std::uint64_t>> windows_;
   /// Counts by stage of the window being counted.
-  std::map<std::string, LoadCounter> counters_;
+  std::map<Stage, LoadCounter, StageByName> counters_;
   std::uint32_t counted_window_ = 0;
   std::optional<PathSample> sample_;
   std::vector<Key> window_of_sequence_;

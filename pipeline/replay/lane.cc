@@ -40,18 +40,17 @@ Lane::Lane(std::unique_ptr<Rebalancing> rebalancing, const ReplayOptions& option
   result_.policy = rebalancing_->name();
 }
 
-Status Lane::serve(const ReplayWindow& window) {
+Status Lane::serve(const RoutingProfile& window) {
   const Cluster& cluster = options_.policy.cluster;
-  const RoutingProfile& profile = window.profile;
   if (!running_) {
-    EVENKEEL_TRY(contiguous, contiguous_placement(profile.shape.layer_ids, profile.shape.experts, options_.redundant,
+    EVENKEEL_TRY(contiguous, contiguous_placement(window.shape.layer_ids, window.shape.experts, options_.redundant,
                                                   cluster.gpus, cluster.nodes));
     running_ = std::move(contiguous);
   }
   if (const auto next = std::exchange(next_, std::nullopt)) EVENKEEL_TRY_STATUS(migrate(*next));
   EVENKEEL_TRY(hindsight, rebalancing_->before(window));
   if (hindsight) running_ = std::move(*hindsight);
-  EVENKEEL_TRY(metrics, measure(profile, *running_, cluster, options_.policy.step_time, options_.comm));
+  EVENKEEL_TRY(metrics, measure(window, *running_, cluster, options_.policy.step_time, options_.comm));
   result_.windows.push_back({metrics.imbalance_mean, metrics.step_time_seconds});
   if (!result_.first) result_.first = running_;
   result_.serving_seconds += metrics.step_time_seconds * options_.policy.window_steps;

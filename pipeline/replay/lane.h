@@ -32,17 +32,17 @@ struct ReplayOptions {
   std::uint64_t seed = 1;
 };
 
-/// What changes the placement from window to window.
+/// What changes the placement from window to window. Windows are as WindowTaker has them.
 class Rebalancing {
  public:
   virtual ~Rebalancing() = default;
   [[nodiscard]] virtual std::string name() const = 0;
   /// A placement that serves this very window and costs nothing: hindsight.
-  [[nodiscard]] virtual Result<std::optional<Placement>> before(const ReplayWindow& /*window*/) {
+  [[nodiscard]] virtual Result<std::optional<Placement>> before(const RoutingProfile& /*window*/) {
     return std::optional<Placement>();
   }
   /// The placement that serves from the next window on, where it is another. It is moved to, and that costs.
-  [[nodiscard]] virtual Result<std::optional<Placement>> after(const ReplayWindow& /*window*/,
+  [[nodiscard]] virtual Result<std::optional<Placement>> after(const RoutingProfile& /*window*/,
                                                                const Placement& /*running*/) {
     return std::optional<Placement>();
   }
@@ -102,7 +102,7 @@ class Lane {
  public:
   Lane(std::unique_ptr<Rebalancing> rebalancing, const ReplayOptions& options);
 
-  [[nodiscard]] Status serve(const ReplayWindow& window);
+  [[nodiscard]] Status serve(const RoutingProfile& window);
   [[nodiscard]] LaneResult take() && { return std::move(result_); }
 
  private:

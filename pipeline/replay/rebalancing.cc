@@ -25,7 +25,7 @@ Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& opt
 }
 
 /// Loads alone.
-RoutingProfile loads_of(const ReplayWindow& window) { return {window.profile.shape, window.profile.windows, {}}; }
+RoutingProfile loads_of(const RoutingProfile& window) { return {window.shape, window.windows, {}}; }
 
 class Never : public Rebalancing {
  public:
@@ -49,11 +49,10 @@ class Every : public Rebalancing {
   Every(std::string name, std::size_t windows, Strategy strategy, const ReplayOptions& options)
       : name_(std::move(name)), every_(windows), strategy_(strategy), options_(options) {}
   [[nodiscard]] std::string name() const override { return name_; }
-  [[nodiscard]] Result<std::optional<Placement>> after(const ReplayWindow& window, const Placement&) override {
-    const RoutingProfile& counted = window.profile;
-    seen_.shape = counted.shape;
-    seen_.windows.insert(seen_.windows.end(), counted.windows.begin(), counted.windows.end());
-    append(seen_.paths, counted.paths);
+  [[nodiscard]] Result<std::optional<Placement>> after(const RoutingProfile& window, const Placement&) override {
+    seen_.shape = window.shape;
+    seen_.windows.insert(seen_.windows.end(), window.windows.begin(), window.windows.end());
+    append(seen_.paths, window.paths);
     if (++windows_ % every_ != 0) return std::optional<Placement>();
     auto next = placed(seen_, options_, strategy_);
     seen_ = {};
@@ -83,11 +82,12 @@ class Adaptive : public Rebalancing {
  public:
   explicit Adaptive(const ReplayOptions& options) : options_(options), policy_(options.policy) {}
   [[nodiscard]] std::string name() const override { return "evenkeel"; }
-  [[nodiscard]] Result<std::optional<Placement>> after(const ReplayWindow& window, const Placement& running) override {
-    auto request = policy_.close(window.stages, running);
+  [[nodiscard]] Result<std::optional<Placement>> after(const RoutingProfile& window,
+                                                       const Placement& running) override {
+    auto request = policy_.close(window.windows, running);
     if (!request) return std::optional<Placement>();
     EVENKEEL_TRY(candidate,
-                 placed(request->forecast, options_, Strategy::kEvenkeel, Replan{running, request->moves_max}));
+                 placed(request->profile, options_, Strategy::kEvenkeel, std::move(request->options.problem.replan)));
     if (!policy_.judge(running, candidate)) return std::optional<Placement>();
     return std::optional(std::move(candidate));
   }
@@ -103,7 +103,7 @@ class Oracle : public Rebalancing {
  public:
   explicit Oracle(const ReplayOptions& options) : options_(options) {}
   [[nodiscard]] std::string name() const override { return "oracle"; }
-  [[nodiscard]] Result<std::optional<Placement>> before(const ReplayWindow& window) override {
+  [[nodiscard]] Result<std::optional<Placement>> before(const RoutingProfile& window) override {
     EVENKEEL_TRY(best, placed(loads_of(window), options_, Strategy::kEvenkeel));
     return std::optional(std::move(best));
   }

@@ -36,8 +36,8 @@ Status WindowReader::begin(const std::string& path, const RecordingHeader& heade
   return {};
 }
 
-Status WindowReader::loads(LoadWindow window) {
-  if (!present_.empty() && window.stage <= present_.back().stage) EVENKEEL_TRY_STATUS(take_loads());
+Status WindowReader::loads(StageLoad window) {
+  if (!present_.empty() && !StageByName()(present_.back().stage, window.stage)) EVENKEEL_TRY_STATUS(take_loads());
   present_.push_back(std::move(window));
   return {};
 }
@@ -47,7 +47,7 @@ Status WindowReader::begin_sequence(const SequenceLabel& label) {
   // Beside loads, token paths are a sample that a window's figures do not need.
   if (first_->has_loads) return {};
   auto& sequences = sequences_[first_window_ + label.window.value_or(0)];
-  sequence_ = &sequences.emplace_back(Sequence{label.stage.empty() ? "mixed" : label.stage, {}});
+  sequence_ = &sequences.emplace_back(Sequence{label.stage.value_or(Stage::kMixed), {}});
   return {};
 }
 
@@ -80,31 +80,25 @@ Status WindowReader::finish() {
 }
 
 Status WindowReader::take_loads() {
-  ReplayWindow window;
-  window.profile.shape = {first_->layer_ids, *experts_, first_->hidden_layers};
-  for (const LoadWindow& of_stage : present_)
-    window.stages.push_back({of_stage.stage, busiest_layer(of_stage.load_tokens) / top_k_, of_stage.load_tokens});
-  window.profile.windows = std::exchange(present_, {});
-  window.profile.paths.top_k = top_k_;
+  RoutingProfile window;
+  window.shape = {first_->layer_ids, *experts_, first_->hidden_layers};
+  window.windows = std::exchange(present_, {});
+  for (StageLoad& of_stage : window.windows) of_stage.tokens = busiest_layer(of_stage.load_tokens) / top_k_;
+  window.paths.top_k = top_k_;
   ++windows_;
   return take_(window);
 }
 
 Status WindowReader::take_paths(const std::vector<Sequence>& sequences, std::size_t experts) {
-  ReplayWindow window;
-  window.profile.shape = {first_->layer_ids, experts, first_->hidden_layers};
-  TokenPaths& paths = window.profile.paths;
+  RoutingProfile window;
+  window.shape = {first_->layer_ids, experts, first_->hidden_layers};
+  TokenPaths& paths = window.paths;
   paths.top_k = first_->top_k;
   paths.layer_of_round = first_->layer_of_round;
   paths.sequence_start = {0};
   const std::size_t token_size = paths.top_k * paths.layer_of_round.size();
-  std::map<std::string, StageLoad> stages;
   for (const Sequence& sequence : sequences) {
-    StageLoad& stage = stages[sequence.stage];
-    if (stage.load_tokens.empty()) {
-      stage.stage = sequence.stage;
-      stage.load_tokens = Grid<std::uint64_t>(first_->layer_ids.size(), experts);
-    }
+    StageLoad& stage = of_stage(window.windows, sequence.stage, first_->layer_ids.size(), experts);
     stage.tokens += sequence.experts.size() / token_size;
     for (std::size_t i = 0; i < sequence.experts.size(); ++i) {
       const ExpertIndex expert = sequence.experts[i];
@@ -113,10 +107,6 @@ Status WindowReader::take_paths(const std::vector<Sequence>& sequences, std::siz
     }
     paths.experts.insert(paths.experts.end(), sequence.experts.begin(), sequence.experts.end());
     paths.sequence_start.push_back(paths.experts.size() / token_size);
-  }
-  for (auto& [name, stage] : stages) {
-    window.profile.windows.push_back({stage.load_tokens, name});
-    window.stages.push_back(std::move(stage));
   }
   ++windows_;
   return take_(window);

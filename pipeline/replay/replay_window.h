@@ -8,22 +8,15 @@
 #include <string>
 #include <vector>
 
-#include "partition/adaptive/stage_load.h"
 #include "partition/model/routing_profile.h"
 #include "pipeline/trace/recording.h"
 
 namespace evenkeel {
 
-/// One window of a day that is replayed.
-struct ReplayWindow {
-  /// Exact counts by stage; where only loads are known, tokens are choices of the busiest layer over the top-k.
-  std::vector<StageLoad> stages;
-  /// The same loads, a window a stage, with the window's token paths where there are some.
-  RoutingProfile profile;
-};
-
-/// Receives each window once, in order. A failure ends the replay and is handed on.
-using WindowTaker = std::function<Status(const ReplayWindow& window)>;
+/// Receives each window of a day once, in order, as a profile with a window a stage and the window's token paths where
+/// there are some. Where only loads are known, a stage's tokens are choices of its busiest layer over the top-k. A
+/// failure ends the replay and is handed on.
+using WindowTaker = std::function<Status(const RoutingProfile& window)>;
 
 /// Cuts recordings into the windows they have: loads as they come, one window at a time, so that a recording of any
 /// length takes the memory of one; token paths are kept until the end, for their experts are known only then.
@@ -35,7 +28,7 @@ class WindowReader : public RecordingSink {
       : experts_(experts), top_k_(top_k.value_or(kTopKOtherwise)), take_(std::move(take)) {}
 
   Status begin(const std::string& path, const RecordingHeader& header) override;
-  Status loads(LoadWindow window) override;
+  Status loads(StageLoad window) override;
   Status begin_sequence(const SequenceLabel& label) override;
   Status tokens(std::span<const ExpertIndex> experts) override;
 
@@ -50,7 +43,7 @@ class WindowReader : public RecordingSink {
   static constexpr std::size_t kTopKOtherwise = 8;
 
   struct Sequence {
-    std::string stage;
+    Stage stage;
     std::vector<ExpertIndex> experts;
   };
 
@@ -62,7 +55,7 @@ class WindowReader : public RecordingSink {
   WindowTaker take_;
   std::string path_;
   std::optional<RecordingHeader> first_;
-  std::vector<LoadWindow> present_;
+  std::vector<StageLoad> present_;
   /// Token paths by window number.
   std::map<std::uint32_t, std::vector<Sequence>> sequences_;
   /// Windows of a recording count from here.

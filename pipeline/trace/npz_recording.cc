@@ -26,7 +26,7 @@ struct Labels {
   /// First token of each sequence, then the number of tokens.
   std::vector<std::uint64_t> sequence_start;
   std::vector<std::int64_t> window;
-  std::vector<std::string> stage;
+  std::vector<Stage> stage;
   std::vector<std::int64_t> seconds;
 
   [[nodiscard]] std::size_t sequences() const { return sequence_start.size() - 1; }
@@ -112,20 +112,21 @@ Result<std::vector<std::int64_t>> label_numbers(const std::string& path, const N
   return std::move(values);
 }
 
-Result<std::vector<std::string>> stages(const std::string& path, const NpzArchive& archive, const std::string& name,
-                                        std::size_t count) {
-  if (!archive.has(name)) return std::vector<std::string>();
+Result<std::vector<Stage>> stages(const std::string& path, const NpzArchive& archive, const std::string& name,
+                                  std::size_t count) {
+  if (!archive.has(name)) return std::vector<Stage>();
   EVENKEEL_TRY(values, archive.strings(name, count));
   if (values.size() != count) {
     return invalid_input(
         fmt::format("{}: {} has {} entries but there are {} to name; give one each", path, name, values.size(), count));
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    if (values[i] != "prefill" && values[i] != "decode" && values[i] != "mixed") {
-      return invalid_input(fmt::format("{}: {}[{}] is '{}'; give prefill, decode or mixed", path, name, i, values[i]));
-    }
+  std::vector<Stage> stages;
+  for (const std::string& value : values) {
+    const auto stage = parse_stage(value);
+    if (!stage) return invalid_input(fmt::format("{}: {}[{}] {}", path, name, stages.size(), stage.error().message));
+    stages.push_back(*stage);
   }
-  return std::move(values);
+  return stages;
 }
 
 /// `load_windows`: how many there are beside the token paths; 0: windows are as numbered.
@@ -294,7 +295,8 @@ Status read_loads(const std::string& path, const NpzArchive& archive, NpyStream 
   std::vector<std::byte> data(header.shape[1] * header.shape[2] * header.item_bytes);
   for (std::size_t window = 0; window < windows; ++window) {
     EVENKEEL_TRY_STATUS(stream.read(data));
-    LoadWindow loads{Grid<std::uint64_t>(header.shape[1], header.shape[2]), stage.empty() ? "mixed" : stage[window]};
+    StageLoad loads{.stage = stage.empty() ? Stage::kMixed : stage[window],
+                    .load_tokens = Grid<std::uint64_t>(header.shape[1], header.shape[2])};
     for (std::size_t i = 0; i < loads.load_tokens.cells().size(); ++i) {
       const auto tokens = integer_at(header, data, i);
       if (!tokens || *tokens < 0) {

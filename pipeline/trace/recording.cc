@@ -30,7 +30,7 @@ class CheckedSink : public RecordingSink {
     if (options_.hidden_layers) known.hidden_layers = options_.hidden_layers;
     return sink_.begin(path, known);
   }
-  Status loads(LoadWindow window) override { return sink_.loads(std::move(window)); }
+  Status loads(StageLoad window) override { return sink_.loads(std::move(window)); }
   Status begin_sequence(const SequenceLabel& label) override { return sink_.begin_sequence(label); }
   Status tokens(std::span<const ExpertIndex> experts) override { return sink_.tokens(experts); }
   Status end() override { return sink_.end(); }

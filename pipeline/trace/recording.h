@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "partition/foundation/result.h"
+#include "partition/foundation/stage.h"
 #include "partition/model/routing_profile.h"
 
 namespace evenkeel {
@@ -57,8 +58,8 @@ struct ReadOptions {
 struct SequenceLabel {
   /// Number of the window; beside loads, which of them (from 0, in the order they came).
   std::optional<std::uint32_t> window;
-  /// "prefill", "decode" or "mixed"; empty: not known.
-  std::string stage;
+  /// Absent: not known.
+  std::optional<Stage> stage;
   /// When it was recorded.
   std::optional<double> seconds;
 };
@@ -71,7 +72,7 @@ class RecordingSink {
   /// Once for each recording, before its data; `path` is for messages.
   virtual Status begin(const std::string& path, const RecordingHeader& header) = 0;
   /// Loads of one window [layers, experts].
-  virtual Status loads(LoadWindow window) = 0;
+  virtual Status loads(StageLoad window) = 0;
   virtual Status begin_sequence(const SequenceLabel& label) = 0;
   /// Whole tokens of the present sequence [tokens, rounds, top_k], as TokenPaths::experts.
   virtual Status tokens(std::span<const ExpertIndex> experts) = 0;

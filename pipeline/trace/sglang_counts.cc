@@ -56,7 +56,7 @@ class Steps {
     std::ranges::copy(cells_, loads.cells().begin());
     cells_.clear();
     layers_ = 0;
-    return sink_.loads({std::move(loads), "mixed"});
+    return sink_.loads({.load_tokens = std::move(loads)});
   }
 
  private:

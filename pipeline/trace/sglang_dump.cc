@@ -85,12 +85,12 @@ Result<std::vector<std::uint32_t>> sequence_tokens(const PickleDocument& documen
   return lengths;
 }
 
-Result<std::string> stage_of(const PickleFields& fields) {
-  if (fields.find("forward_mode") == nullptr) return std::string();
+Result<std::optional<Stage>> stage_of(const PickleFields& fields) {
+  if (fields.find("forward_mode") == nullptr) return std::nullopt;
   EVENKEEL_TRY(mode, fields.integer("forward_mode"));
-  if (mode == kForwardExtend) return std::string("prefill");
-  if (mode == kForwardDecode) return std::string("decode");
-  return std::string("mixed");
+  if (mode == kForwardExtend) return Stage::kPrefill;
+  if (mode == kForwardDecode) return Stage::kDecode;
+  return Stage::kMixed;
 }
 
 /// What the tokens of a pass went through, and how they fall into sequences.
@@ -103,7 +103,7 @@ Status read_tokens(const PickleDocument& document, const PickleFields& fields, S
   }
   record.tensor = std::move(ids);
   EVENKEEL_TRY(stage, stage_of(fields));
-  record.stage = std::move(stage);
+  record.stage = stage;
   // Only where sequences are extended do the lengths speak of this pass.
   const PickleValue* const mode = fields.find("forward_mode");
   const auto* const number = mode == nullptr ? nullptr : std::get_if<std::int64_t>(mode);

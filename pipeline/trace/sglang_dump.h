@@ -31,7 +31,7 @@ struct SglangRecord {
   /// per_token: tokens of each sequence that was extended; empty: not known.
   std::vector<std::uint32_t> sequence_tokens;
   /// per_token: as SequenceLabel's.
-  std::string stage;
+  std::optional<Stage> stage;
 };
 
 /// One dumped file, tensors still in the archive.

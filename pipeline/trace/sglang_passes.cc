@@ -70,7 +70,7 @@ Status read_sglang_passes(std::span<SglangDump> dumps, const ReadOptions& option
     }
     if (std::ranges::all_of(load.cells(), [](auto tokens) { return tokens == 0; })) continue;
     ++windows;
-    EVENKEEL_TRY_STATUS(sink.loads({std::move(load), "mixed"}));
+    EVENKEEL_TRY_STATUS(sink.loads({.load_tokens = std::move(load)}));
   }
   if (windows == 0)
     return invalid_input(fmt::format("{}: no record counts any token; record some traffic first", first.path));

@@ -40,7 +40,7 @@ Status read_sglang_stat(std::span<SglangDump> dumps, const ReadOptions& options,
       // Rows of the recorder's ring that no pass has reached yet.
       if (std::ranges::all_of(load.cells(), [](auto tokens) { return tokens == 0; })) continue;
       ++windows;
-      EVENKEEL_TRY_STATUS(sink.loads({std::move(load), "mixed"}));
+      EVENKEEL_TRY_STATUS(sink.loads({.load_tokens = std::move(load)}));
     }
   }
   if (windows == 0)

@@ -39,7 +39,7 @@ class TraceCollector : public RecordingSink {
     return {};
   }
 
-  Status loads(LoadWindow window) override {
+  Status loads(StageLoad window) override {
     load_bytes_ += window.load_tokens.cells().size_bytes();
     if (load_bytes_ > kLoadBytesMax) {
       return invalid_input(
@@ -57,8 +57,8 @@ class TraceCollector : public RecordingSink {
     const std::uint32_t window = first_window_ + label.window.value_or(0);
     trace_.window_of_sequence.push_back(window);
     next_window_ = std::max(next_window_, window + 1);
-    is_staged_ = is_staged_ || !label.stage.empty();
-    trace_.stage_of_sequence.push_back(label.stage.empty() ? "mixed" : label.stage);
+    is_staged_ = is_staged_ || label.stage.has_value();
+    trace_.stage_of_sequence.push_back(label.stage.value_or(Stage::kMixed));
     return {};
   }
 
@@ -107,7 +107,7 @@ class TraceCollector : public RecordingSink {
 
 std::vector<bool> loaded_layers(const Trace& trace) {
   std::vector<bool> is_loaded(trace.shape.layers(), false);
-  for (const LoadWindow& window : trace.load_windows) {
+  for (const StageLoad& window : trace.load_windows) {
     for (std::size_t layer = 0; layer < is_loaded.size(); ++layer) {
       if (std::ranges::any_of(window.load_tokens[layer], [](auto tokens) { return tokens > 0; }))
         is_loaded[layer] = true;
@@ -168,7 +168,7 @@ void keep_layers(const std::vector<bool>& stays, Trace& trace) {
     new_row[layer] = static_cast<std::uint32_t>(layer_ids.size());
     if (stays[layer]) layer_ids.push_back(trace.shape.layer_ids[layer]);
   }
-  for (LoadWindow& window : trace.load_windows) {
+  for (StageLoad& window : trace.load_windows) {
     Grid<std::uint64_t> kept(layer_ids.size(), trace.shape.experts);
     for (std::size_t layer = 0; layer < stays.size(); ++layer) {
       if (stays[layer]) std::ranges::copy(window.load_tokens[layer], kept[new_row[layer]].begin());
@@ -224,12 +224,12 @@ Status select(const Selection& selection, Trace& trace, const std::string& path)
         fmt::format("{}: it has no windows to skip {} of; cut it with evenkeel profile --window-sequences first", path,
                     selection.skip_windows));
   }
-  const auto stays = [&](std::size_t window, const std::string& stage) {
+  const auto stays = [&](std::size_t window, Stage stage) {
     return window >= selection.skip_windows && (!selection.stage || stage == *selection.stage);
   };
   // New number of each window of loads that stays.
   std::vector<std::optional<std::uint32_t>> renumbered;
-  std::vector<LoadWindow> kept_windows;
+  std::vector<StageLoad> kept_windows;
   for (std::size_t window = 0; window < trace.load_windows.size(); ++window) {
     const bool is_kept = stays(window, trace.load_windows[window].stage);
     renumbered.push_back(is_kept ? std::optional(static_cast<std::uint32_t>(kept_windows.size())) : std::nullopt);
@@ -238,14 +238,14 @@ Status select(const Selection& selection, Trace& trace, const std::string& path)
   std::vector<std::size_t> sequences;
   for (std::size_t sequence = 0; sequence < trace.paths.sequences(); ++sequence) {
     const std::uint32_t window = trace.window_of_sequence.empty() ? 0 : trace.window_of_sequence[sequence];
-    const std::string stage = trace.stage_of_sequence.empty() ? "mixed" : trace.stage_of_sequence[sequence];
+    const Stage stage = trace.stage_of_sequence.empty() ? Stage::kMixed : trace.stage_of_sequence[sequence];
     if (has_loads ? renumbered[window].has_value() : stays(window, stage)) sequences.push_back(sequence);
   }
   if (kept_windows.empty() && (has_loads || sequences.empty()))
     return invalid_input(fmt::format("{}: nothing is left of it; check --skip and --stage", path));
   trace.load_windows = std::move(kept_windows);
   for (std::size_t i = 0; i < sequences.size(); ++i) {
-    if (!trace.stage_of_sequence.empty()) trace.stage_of_sequence[i] = std::move(trace.stage_of_sequence[sequences[i]]);
+    if (!trace.stage_of_sequence.empty()) trace.stage_of_sequence[i] = trace.stage_of_sequence[sequences[i]];
     if (trace.window_of_sequence.empty()) continue;
     const std::uint32_t window = trace.window_of_sequence[sequences[i]];
     trace.window_of_sequence[i] = has_loads ? *renumbered[window] : window;
@@ -265,7 +265,7 @@ RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& pa
   }
   profile.paths = paths_of(trace.paths, parts);
   const TokenPaths& paths = profile.paths;
-  const LoadWindow empty{Grid<std::uint64_t>(trace.shape.layers(), trace.shape.experts), "mixed"};
+  const StageLoad empty{.load_tokens = Grid<std::uint64_t>(trace.shape.layers(), trace.shape.experts)};
   profile.windows.assign(windows, empty);
   for (std::size_t sequence = 0; sequence < paths.sequences(); ++sequence) {
     auto& load = profile.windows[sequence * windows / paths.sequences()].load_tokens;

@@ -21,10 +21,10 @@ struct Trace {
   TokenPaths paths;
   /// Window of each sequence [sequences], beside loads an index into them; empty where the input has none.
   std::vector<std::uint32_t> window_of_sequence;
-  /// Stage of each sequence [sequences], "prefill", "decode" or "mixed"; empty where the input has none.
-  std::vector<std::string> stage_of_sequence;
+  /// Stage of each sequence [sequences]; empty where the input has none.
+  std::vector<Stage> stage_of_sequence;
   /// Loads, one entry a window. Empty where the token paths are all of the traffic (loads derive from them).
-  std::vector<LoadWindow> load_windows;
+  std::vector<StageLoad> load_windows;
   /// One token in so many is among the token paths.
   std::uint64_t paths_one_in = 1;
 
@@ -48,8 +48,8 @@ struct Trace {
 struct Selection {
   /// Windows left out at the start.
   std::size_t skip_windows = 0;
-  /// Only traffic of this stage: "prefill", "decode" or "mixed" (which is also traffic of unknown stage).
-  std::optional<std::string> stage = {};
+  /// Only traffic of this stage.
+  std::optional<Stage> stage = {};
   /// Only the MoE layers among these, by absolute number, ascending; empty: all.
   std::vector<std::size_t> layers = {};
 };

@@ -193,7 +193,7 @@ Status read_trtllm_statistics(const std::filesystem::path& folder, const ReadOpt
   for (const std::uint32_t iteration : iterations) {
     Grid<std::uint64_t> loads(header.layer_ids.size(), experts);
     for (Rank& rank : ranks) EVENKEEL_TRY_STATUS(add_iteration(iteration, header.layer_ids, rank, loads));
-    EVENKEEL_TRY_STATUS(sink.loads({std::move(loads), "mixed"}));
+    EVENKEEL_TRY_STATUS(sink.loads({.load_tokens = std::move(loads)}));
     report_progress(options, ++done, iterations.size());
   }
   return sink.end();

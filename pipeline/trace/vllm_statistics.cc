@@ -120,7 +120,7 @@ class StatisticsReader {
                       where, map.slots_of_row.size(), map.experts, layers_.layer_of_row.size(), experts_));
     }
     EVENKEEL_TRY(loads, parse_loads(record.expert_load, map, fmt::format("{}: expert_load", where)));
-    return sink_.loads({std::move(loads), "mixed"});
+    return sink_.loads({.load_tokens = std::move(loads)});
   }
 
   [[nodiscard]] bool has_begun() const { return has_begun_; }

@@ -22,8 +22,6 @@ constexpr std::uint64_t kRoundsMax = 16;
 /// Reports may come in bursts: what two of them tell is of longer than the time between them.
 constexpr std::chrono::seconds kReportJitter{5};
 
-std::size_t index_of(wire::Stage stage) { return static_cast<std::size_t>(stage); }
-
 /// A few milliseconds of writing.
 constexpr std::size_t kKeptAtOnce = 8;
 /// Workers that are remembered beyond one a rank.
@@ -32,13 +30,12 @@ constexpr std::size_t kPastMax = 64;
 constexpr std::size_t kObserversMax = 1'024;
 
 /// Of what is new, a token chooses an expert at most once a round, and so many experts of a layer in all rounds.
-bool can_be_chosen(const std::optional<wire::StageCounts>& before, const wire::StageCounts& now,
-                   std::uint64_t choices_max) {
+bool can_be_chosen(const std::optional<StageLoad>& before, const StageLoad& now, std::uint64_t choices_max) {
   const std::uint64_t tokens = now.tokens - (before ? before->tokens : 0);
-  for (std::size_t layer = 0; layer < now.count_tokens.rows(); ++layer) {
+  for (std::size_t layer = 0; layer < now.load_tokens.rows(); ++layer) {
     std::uint64_t choices = 0;
-    for (std::size_t expert = 0; expert < now.count_tokens.cols(); ++expert) {
-      const std::uint64_t count = now.count_tokens(layer, expert) - (before ? before->count_tokens(layer, expert) : 0);
+    for (std::size_t expert = 0; expert < now.load_tokens.cols(); ++expert) {
+      const std::uint64_t count = now.load_tokens(layer, expert) - (before ? before->load_tokens(layer, expert) : 0);
       if (count > tokens * kRoundsMax) return false;
       choices += count;
     }
@@ -47,21 +44,13 @@ bool can_be_chosen(const std::optional<wire::StageCounts>& before, const wire::S
   return true;
 }
 
-void add(wire::StageCounts& sum, const wire::StageCounts& more) {
-  if (sum.count_tokens.empty())
-    sum.count_tokens = Grid<std::uint64_t>(more.count_tokens.rows(), more.count_tokens.cols());
-  sum.tokens += more.tokens;
-  for (std::size_t cell = 0; cell < more.count_tokens.cells().size(); ++cell)
-    sum.count_tokens.cells()[cell] += more.count_tokens.cells()[cell];
-}
-
 }  // namespace
 
 AgentRegistry::AgentRegistry(const RegistryOptions& options, bool has_history, std::span<const TotalRecord> totals)
     : options_(options), has_history_(has_history) {
   for (const TotalRecord& total : totals) {
     Counted counted{.incarnation = total.incarnation, .report_sequence = total.sequence, .tokens = 0, .counts = {}};
-    for (const wire::StageCounts& stage : total.stages) {
+    for (const StageLoad& stage : total.stages) {
       add(total_, stage);
       counted.tokens += stage.tokens;
       counted.counts[index_of(stage.stage)] = stage;
@@ -108,7 +97,7 @@ std::optional<wire::Refusal> AgentRegistry::reason_to_refuse(const std::string& 
 std::optional<wire::Refusal> AgentRegistry::join(const std::string& peer, const std::string& worker,
                                                  const wire::Hello& hello, TimePoint now) {
   if (auto why = reason_to_refuse(worker, hello, now)) return why;
-  if (total_.count_tokens.empty()) total_.count_tokens = Grid<std::uint64_t>(hello.layer_ids.size(), hello.experts);
+  if (total_.load_tokens.empty()) total_.load_tokens = Grid<std::uint64_t>(hello.layer_ids.size(), hello.experts);
   const auto [entry, is_new] = (hello.is_observer() ? observers_ : agents_).try_emplace(worker);
   Agent& agent = entry->second;
   if (is_new) {
@@ -165,7 +154,7 @@ void AgentRegistry::end_incarnation(const std::string& worker, const Counted& co
   for (const auto& stage : counted.counts) {
     if (stage) add(ended_, *stage);
   }
-  if (!ended_.count_tokens.empty()) {
+  if (!ended_.load_tokens.empty()) {
     records_.push_back({.model = "", .worker = "", .incarnation = 0, .sequence = 0, .stages = {ended_}});
   }
   records_.push_back({.model = "", .worker = worker, .incarnation = incarnation, .sequence = 0, .stages = {}});
@@ -211,16 +200,16 @@ std::vector<TotalRecord> AgentRegistry::take_records() { return std::exchange(re
 
 Intake AgentRegistry::judge(const Agent& agent, const wire::Report& report, TimePoint now) const {
   if (report.sequence <= agent.report_sequence) return Intake::kStale;
-  std::array<bool, 3> is_there{};
-  for (const wire::StageCounts& stage : report.stages) {
-    const auto& counted = stage.count_tokens;
-    if (counted.rows() != total_.count_tokens.rows() || counted.cols() != total_.count_tokens.cols())
+  std::array<bool, kAllStages.size()> is_there{};
+  for (const StageLoad& stage : report.stages) {
+    const auto& counted = stage.load_tokens;
+    if (counted.rows() != total_.load_tokens.rows() || counted.cols() != total_.load_tokens.cols())
       return Intake::kWrongShape;
     is_there[index_of(stage.stage)] = true;
     const auto& before = agent.counts[index_of(stage.stage)];
     if (!before) continue;
     if (stage.tokens < before->tokens ||
-        !std::ranges::equal(before->count_tokens.cells(), counted.cells(), std::ranges::less_equal())) {
+        !std::ranges::equal(before->load_tokens.cells(), counted.cells(), std::ranges::less_equal())) {
       return Intake::kShrinking;
     }
   }
@@ -233,7 +222,7 @@ Intake AgentRegistry::judge(const Agent& agent, const wire::Report& report, Time
 
 bool AgentRegistry::is_plausible(const Agent& agent, const wire::Report& report, TimePoint now) const {
   std::uint64_t tokens = 0;
-  for (const wire::StageCounts& stage : report.stages) {
+  for (const StageLoad& stage : report.stages) {
     tokens += stage.tokens;
     const auto choices_max = agent.is_observer ? wire::kTopKMax * kRoundsMax : wire::kTopKMax;
     if (!can_be_chosen(agent.counts[index_of(stage.stage)], stage, choices_max)) return false;
@@ -260,12 +249,10 @@ Intake AgentRegistry::take(Agent& agent, const wire::Report& report, std::uint64
   }
   const std::uint64_t window = std::max(agent.windows(), first_open);
   std::uint64_t tokens = 0;
-  for (const wire::StageCounts& stage : report.stages) {
+  for (const StageLoad& stage : report.stages) {
     auto& before = agent.counts[index_of(stage.stage)];
-    if (!before) before = {stage.stage, 0, Grid<std::uint64_t>(total_.count_tokens.rows(), total_.count_tokens.cols())};
-    const auto from = before->count_tokens.cells();
-    const auto to = stage.count_tokens.cells();
-    for (std::size_t cell = 0; cell < to.size(); ++cell) total_.count_tokens.cells()[cell] += to[cell] - from[cell];
+    if (!before) before = {stage.stage, 0, Grid<std::uint64_t>(total_.load_tokens.rows(), total_.load_tokens.cols())};
+    add_growth(total_.load_tokens, before->load_tokens, stage.load_tokens);
     if (!is_history) agent.open_windows.add(window, *before, stage);
     tokens += stage.tokens;
     before = stage;
@@ -311,14 +298,7 @@ ClosedWindow AgentRegistry::close(std::uint64_t window) {
   ClosedWindow closed{.sum = sum_of_workers(workers), .load_of_worker = {}};
   for (std::size_t i = 0; i < workers.size(); ++i) {
     auto& load = closed.load_of_worker[names[i]];
-    for (StageLoad& stage : workers[i]) {
-      if (load.empty()) {
-        load = std::move(stage.load_tokens);
-        continue;
-      }
-      for (std::size_t cell = 0; cell < load.cells().size(); ++cell)
-        load.cells()[cell] += stage.load_tokens.cells()[cell];
-    }
+    for (const StageLoad& stage : workers[i]) add(load, stage.load_tokens);
   }
   return closed;
 }

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "agents/wire/message.h"
-#include "partition/adaptive/stage_load.h"
 #include "partition/foundation/grid.h"
+#include "partition/model/stage_load.h"
 #include "rebalancer/core/core_options.h"
 #include "rebalancer/core/journal_record.h"
 #include "rebalancer/core/window_counts.h"
@@ -27,8 +27,8 @@ struct Counted {
   std::uint64_t report_sequence = 0;
   /// Of all stages.
   std::uint64_t tokens = 0;
-  /// By wire::Stage.
-  std::array<std::optional<wire::StageCounts>, 3> counts;
+  /// By index_of() their stage.
+  std::array<std::optional<StageLoad>, kAllStages.size()> counts;
 };
 
 /// What the rebalancer knows of one worker.
@@ -144,7 +144,7 @@ class AgentRegistry {
   [[nodiscard]] const std::map<std::string, Agent>& observers() const { return observers_; }
   [[nodiscard]] std::uint32_t world() const { return options_.agents_expected; }
   /// Everything reported, over all agents and incarnations [layers, experts].
-  [[nodiscard]] const Grid<std::uint64_t>& load_tokens() const { return total_.count_tokens; }
+  [[nodiscard]] const Grid<std::uint64_t>& load_tokens() const { return total_.load_tokens; }
   [[nodiscard]] std::uint64_t tokens() const { return total_.tokens; }
 
  private:
@@ -169,8 +169,8 @@ class AgentRegistry {
   /// Workers that are not there now: of the journal, or whose rank has passed to another.
   std::map<std::string, Counted> past_;
   /// All stages in one; and of that, what incarnations that have ended counted.
-  wire::StageCounts total_;
-  wire::StageCounts ended_;
+  StageLoad total_;
+  StageLoad ended_;
   std::vector<TotalRecord> records_;
 };
 

@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "partition/adaptive/policy.h"
-#include "partition/adaptive/stage_load.h"
 #include "partition/foundation/result.h"
 #include "partition/model/cluster.h"
 #include "partition/model/placement.h"
+#include "partition/model/stage_load.h"
 
 namespace evenkeel::rebalancer {
 

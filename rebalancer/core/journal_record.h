@@ -41,7 +41,7 @@ struct TotalRecord {
   std::uint64_t incarnation = 0;
   /// The report it is from.
   std::uint64_t sequence = 0;
-  std::vector<wire::StageCounts> stages;
+  std::vector<StageLoad> stages;
   bool operator==(const TotalRecord&) const = default;
 };
 

@@ -9,8 +9,8 @@ namespace evenkeel::rebalancer {
 namespace {
 
 Status validate(const TotalRecord& total, const GroupRecovery& group) {
-  for (const wire::StageCounts& stage : total.stages) {
-    const auto& counts = stage.count_tokens;
+  for (const StageLoad& stage : total.stages) {
+    const auto& counts = stage.load_tokens;
     if (group.running && counts.rows() == group.running->placement.layers() &&
         counts.cols() == group.running->placement.experts()) {
       continue;

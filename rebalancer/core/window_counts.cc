@@ -10,20 +10,6 @@ namespace {
 
 constexpr std::uint64_t kMedianTimesMax = 4;
 
-StageLoad& stage_of(std::map<std::string, StageLoad, std::less<>>& stages, std::string_view name,
-                    const Grid<std::uint64_t>& shape) {
-  const auto found = stages.find(name);
-  if (found != stages.end()) return found->second;
-  StageLoad empty{std::string(name), 0, Grid<std::uint64_t>(shape.rows(), shape.cols())};
-  return stages.emplace(std::string(name), std::move(empty)).first->second;
-}
-
-void add_to(StageLoad& sum, const StageLoad& more) {
-  sum.tokens += more.tokens;
-  for (std::size_t cell = 0; cell < more.load_tokens.cells().size(); ++cell)
-    sum.load_tokens.cells()[cell] += more.load_tokens.cells()[cell];
-}
-
 /// What to scale each worker's count by [workers], none of which is more than 1.
 std::vector<double> factors(const std::vector<std::uint64_t>& counts) {
   std::vector<double> factors(counts.size(), 1.0);
@@ -54,23 +40,19 @@ std::uint64_t count_of_layer(const std::vector<StageLoad>& worker, std::size_t l
 
 }  // namespace
 
-void WindowCounts::add(std::uint64_t window, const wire::StageCounts& before, const wire::StageCounts& after) {
+void WindowCounts::add(std::uint64_t window, const StageLoad& before, const StageLoad& after) {
   if (open_.size() >= kOpenMax && !open_.contains(window)) window = open_.rbegin()->first;
-  StageLoad& stage = stage_of(open_[window], wire::stage_name(after.stage), after.count_tokens);
+  StageLoad& stage = of_stage(open_[window], after.stage, after.load_tokens.rows(), after.load_tokens.cols());
   stage.tokens += after.tokens - before.tokens;
-  const auto from = before.count_tokens.cells();
-  const auto to = after.count_tokens.cells();
-  for (std::size_t cell = 0; cell < to.size(); ++cell) stage.load_tokens.cells()[cell] += to[cell] - from[cell];
+  add_growth(stage.load_tokens, before.load_tokens, after.load_tokens);
 }
 
 std::vector<StageLoad> WindowCounts::take_until(std::uint64_t window) {
-  Stages stages;
+  std::vector<StageLoad> taken;
   while (!open_.empty() && open_.begin()->first <= window) {
-    for (const auto& [name, load] : open_.begin()->second) add_to(stage_of(stages, name, load.load_tokens), load);
+    add_by_stage(taken, open_.begin()->second);
     open_.erase(open_.begin());
   }
-  std::vector<StageLoad> taken;
-  for (auto& [name, load] : stages) taken.push_back(std::move(load));
   return taken;
 }
 
@@ -100,13 +82,9 @@ void limit_workers(std::span<std::vector<StageLoad>> workers) {
 }
 
 std::vector<StageLoad> sum_of_workers(std::span<const std::vector<StageLoad>> workers) {
-  std::map<std::string, StageLoad, std::less<>> sum;
-  for (const auto& worker : workers) {
-    for (const StageLoad& load : worker) add_to(stage_of(sum, load.stage, load.load_tokens), load);
-  }
-  std::vector<StageLoad> stages;
-  for (auto& [name, load] : sum) stages.push_back(std::move(load));
-  return stages;
+  std::vector<StageLoad> sum;
+  for (const auto& worker : workers) add_by_stage(sum, worker);
+  return sum;
 }
 
 }  // namespace evenkeel::rebalancer

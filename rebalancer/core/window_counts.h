@@ -6,8 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "agents/wire/message.h"
-#include "partition/adaptive/stage_load.h"
+#include "partition/model/stage_load.h"
 
 namespace evenkeel::rebalancer {
 
@@ -18,15 +17,14 @@ class WindowCounts {
   static constexpr std::size_t kOpenMax = 4;
 
   /// Adds what `after` counts beyond `before` (of one stage and shape).
-  void add(std::uint64_t window, const wire::StageCounts& before, const wire::StageCounts& after);
+  void add(std::uint64_t window, const StageLoad& before, const StageLoad& after);
 
   /// Takes out everything up to and with this window; none where nothing was counted.
   [[nodiscard]] std::vector<StageLoad> take_until(std::uint64_t window);
 
  private:
-  /// By stage name.
-  using Stages = std::map<std::string, StageLoad, std::less<>>;
-  std::map<std::uint64_t, Stages> open_;
+  /// Counts by stage of each open window.
+  std::map<std::uint64_t, std::vector<StageLoad>> open_;
 };
 
 /// Workers of which one can be held against the others: two do not outvote one another.

@@ -17,9 +17,7 @@ constexpr std::uint64_t kWindowsAtOnce = 1'024;
 
 Grid<std::uint64_t> sum_of_stages(const std::vector<StageLoad>& window, const Placement& placement) {
   Grid<std::uint64_t> sum(placement.layers(), placement.experts());
-  for (const StageLoad& stage : window) {
-    for (std::size_t cell = 0; cell < sum.cells().size(); ++cell) sum.cells()[cell] += stage.load_tokens.cells()[cell];
-  }
+  for (const StageLoad& stage : window) add(sum, stage.load_tokens);
   return sum;
 }
 
@@ -35,7 +33,7 @@ std::optional<std::string> worker_it_hangs_on(const Grid<std::uint64_t>& window,
   if (gain <= 0) return std::nullopt;
   for (const auto& [worker, load] : load_of_worker) {
     Grid<std::uint64_t> others = window;
-    for (std::size_t cell = 0; cell < load.cells().size(); ++cell) others.cells()[cell] -= load.cells()[cell];
+    subtract(others, load);
     if (2 * gain_of(others) < gain) return worker;
   }
   return std::nullopt;

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "partition/adaptive/policy.h"
-#include "partition/adaptive/stage_load.h"
 #include "partition/foundation/grid.h"
+#include "partition/model/stage_load.h"
 #include "rebalancer/core/actions.h"
 #include "rebalancer/core/adopted_plan.h"
 #include "rebalancer/core/agent_registry.h"

@@ -1,7 +1,5 @@
 #include "rebalancer/service/plan_settings.h"
 
-#include <algorithm>
-#include <map>
 #include <numeric>
 #include <utility>
 
@@ -17,21 +15,12 @@ namespace {
 /// The profile's traffic by stage, all windows together.
 std::vector<StageLoad> loads_of(const RoutingProfile& profile, const StepTimeModel& model) {
   const double per_token = profile.paths.top_k > 0 ? static_cast<double>(profile.paths.top_k) : model.experts_per_token;
-  std::map<std::string, StageLoad> stages;
-  for (const LoadWindow& window : profile.windows) {
-    StageLoad& stage = stages[window.stage];
-    stage.stage = window.stage;
-    if (stage.load_tokens.empty())
-      stage.load_tokens = Grid<std::uint64_t>(profile.shape.layers(), profile.shape.experts);
-    const auto cells = window.load_tokens.cells();
-    std::ranges::transform(cells, stage.load_tokens.cells(), stage.load_tokens.cells().begin(), std::plus());
-  }
   std::vector<StageLoad> loads;
-  for (auto& [name, stage] : stages) {
+  add_by_stage(loads, profile.windows);
+  for (StageLoad& stage : loads) {
     const auto busiest = stage.load_tokens[0];
     const auto sum = std::accumulate(busiest.begin(), busiest.end(), std::uint64_t{0});
     stage.tokens = static_cast<std::uint64_t>(static_cast<double>(sum) / per_token);
-    loads.push_back(std::move(stage));
   }
   return loads;
 }
@@ -41,15 +30,13 @@ Status start_from_profile(const PlanSettings& s, CoreOptions& options) {
   EVENKEEL_TRY_STATUS(drop_dense_layers(trace, s.profile));
   RoutingProfile profile = profile_of(trace);
   options.known_loads = loads_of(profile, options.policy.step_time);
+  // On loads alone, as all later plans are.
   profile.paths = {};
-  const SolveJob job{.cluster = options.cluster,
-                     .profile = std::move(profile),
-                     .redundant = options.redundant,
-                     .running = std::nullopt,
-                     .moves_max = 0,
-                     .time = std::chrono::duration<double>(s.solve_seconds)};
   const PlannerOptions planner = planner_options(s);
-  EVENKEEL_TRY(answer, solve_in_child(planner.command, job, planner.limits));
+  PlanRequest request{std::move(profile), options.cluster, {}};
+  request.options.problem.redundant = options.redundant;
+  request.options.effort.time = planner.solve_time;
+  EVENKEEL_TRY(answer, solve_in_child(planner.command, request, planner.limits));
   EVENKEEL_TRY(placement, std::move(answer.placement));
   options.first_placement = std::move(placement);
   return {};
@@ -57,28 +44,30 @@ Status start_from_profile(const PlanSettings& s, CoreOptions& options) {
 
 }  // namespace
 
-void add_plan_settings(CLI::App& app, PlanSettings& s) {
-  add_setting(app, "--window-steps", s.window_steps,
+void add_plan_settings(CLI::App& app, PlanSettings& s, CoreOptions& core) {
+  PolicyOptions& policy = core.policy;
+  add_setting(app, "--window-steps", core.window_steps,
               "Steps after which a window of counts ends; 0: where the workers say so, as replays do")
       ->capture_default_str();
   add_setting(app, "--steps-per-window", s.steps_per_window,
               "Steps that a window stands for when gains are reckoned; absent: --window-steps, or 1,000");
-  add_setting(app, "--warmup-windows", s.warmup_windows, "Windows at the start that are left out")
+  add_setting(app, "--warmup-windows", policy.warmup_windows, "Windows at the start that are left out")
       ->check(CLI::Range(std::size_t{0}, std::size_t{1'000'000}))
       ->capture_default_str();
-  add_setting(app, "--min-interval-windows", s.min_interval_windows, "Least windows between two migrations")
+  add_setting(app, "--min-interval-windows", policy.interval_windows, "Least windows between two migrations")
       ->capture_default_str();
-  add_setting(app, "--max-moves", s.max_moves, "Most slots that a migration may move, as a share of all")
+  add_setting(app, "--max-moves", policy.moves_ratio_max, "Most slots that a migration may move, as a share of all")
       ->capture_default_str();
-  add_setting(app, "--min-gain", s.min_gain, "Least share of the modelled step time that a migration must save")
+  add_setting(app, "--min-gain", policy.gain_min_ratio,
+              "Least share of the modelled step time that a migration must save")
       ->capture_default_str();
-  add_setting(app, "--guard", s.guard, "Share of the gain that must remain after a migration's cost")
+  add_setting(app, "--guard", policy.guard_ratio, "Share of the gain that must remain after a migration's cost")
       ->capture_default_str();
-  add_setting(app, "--stall", s.stall, "Share of a migration's transfer time that serving stands still for")
+  add_setting(app, "--stall", policy.stall_ratio, "Share of a migration's transfer time that serving stands still for")
       ->capture_default_str();
-  add_setting(app, "--spare", s.spare, "Expert buffers of a GPU to load into while serving goes on")
+  add_setting(app, "--spare", policy.spare, "Expert buffers of a GPU to load into while serving goes on")
       ->capture_default_str();
-  add_setting(app, "--batch-tokens", s.batch_tokens, "Tokens of one modelled step, all ranks together")
+  add_setting(app, "--batch-tokens", policy.step_time.batch_tokens, "Tokens of one modelled step, all ranks together")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 40))
       ->capture_default_str();
   add_setting(app, "--model", s.model, "The model that the step time is of: a model file, or a bundled model's name");
@@ -101,7 +90,6 @@ PlannerOptions planner_options(const PlanSettings& s) {
 }
 
 Status apply(const PlanSettings& s, CoreOptions& options) {
-  options.window_steps = s.window_steps;
   PolicyOptions& policy = options.policy;
   policy.cluster = options.cluster;
   std::optional<ModelSpec> model;
@@ -109,17 +97,11 @@ Status apply(const PlanSettings& s, CoreOptions& options) {
     EVENKEEL_TRY(read, read_model(s.model));
     model = std::move(read);
   }
+  const std::size_t batch_tokens = policy.step_time.batch_tokens;
   policy.step_time = step_time_model(model, options.cluster);
-  policy.step_time.batch_tokens = s.batch_tokens;
-  const double by_count = s.window_steps > 0 ? static_cast<double>(s.window_steps) : PolicyOptions{}.window_steps;
-  policy.window_steps = s.steps_per_window.value_or(by_count);
-  policy.warmup_windows = s.warmup_windows;
-  policy.interval_windows = s.min_interval_windows;
-  policy.moves_ratio_max = s.max_moves;
-  policy.gain_min_ratio = s.min_gain;
-  policy.guard_ratio = s.guard;
-  policy.stall_ratio = s.stall;
-  policy.spare = s.spare;
+  policy.step_time.batch_tokens = batch_tokens;
+  const auto counted = static_cast<double>(options.window_steps);
+  policy.window_steps = s.steps_per_window.value_or(counted > 0 ? counted : PolicyOptions{}.window_steps);
   EVENKEEL_TRY_STATUS(options.validate());
   return s.profile.empty() ? Status() : start_from_profile(s, options);
 }

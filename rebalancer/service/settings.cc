@@ -33,16 +33,16 @@ void add_planning(CLI::App& app, Settings& s) {
   add_setting(app, "--gpus", s.gpus, "GPUs the experts are spread over");
   add_setting(app, "--nodes", s.nodes, "Machines those GPUs are in; default 1");
   add_setting(app, "--agents", s.agents, "Agents of the group; nothing is planned until all are there");
-  add_setting(app, "--redundant", s.redundant, "Spare slots a layer, over all GPUs")->capture_default_str();
-  add_setting(app, "--min-tokens", s.min_tokens, "New tokens a plan needs")->capture_default_str();
+  add_setting(app, "--redundant", s.core.redundant, "Spare slots a layer, over all GPUs")->capture_default_str();
+  add_setting(app, "--min-tokens", s.core.tokens_min, "New tokens a plan needs")->capture_default_str();
   add_setting(app, "--min-interval-ms", s.min_interval_ms, "Least time between two plans")->capture_default_str();
   add_setting(app, "--prepare-timeout-ms", s.prepare_timeout_ms, "Time workers have to load a placement")
       ->capture_default_str();
   add_setting(app, "--lease-ms", s.lease_ms, "Silence after which an agent counts as absent")->capture_default_str();
-  add_setting(app, "--max-migrations", s.max_migrations,
+  add_setting(app, "--max-migrations", s.core.migrations_max,
               "Migrations of each model that this process may adopt; absent: no limit");
   add_switch(app, "--dry-run", s.dry_run, "Plan and say so, but migrate nothing");
-  add_plan_settings(app, s.plan);
+  add_plan_settings(app, s.plan, s.core);
 }
 
 void add_operating(CLI::App& app, Settings& s) {
@@ -114,15 +114,12 @@ Result<Cluster> cluster_of(const Settings& s) {
 }
 
 CoreOptions group_options(const Settings& s, Cluster cluster) {
-  CoreOptions options;
+  CoreOptions options = s.core;
   options.cluster = std::move(cluster);
-  options.redundant = s.redundant;
   options.agents_expected = s.agents;
-  options.tokens_min = s.min_tokens;
   options.interval_min = std::chrono::milliseconds(s.min_interval_ms);
   options.prepare_timeout = std::chrono::milliseconds(s.prepare_timeout_ms);
   options.lease = std::chrono::milliseconds(s.lease_ms);
-  options.migrations_max = s.max_migrations;
   return options;
 }
 

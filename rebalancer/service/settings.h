@@ -30,13 +30,13 @@ struct Settings {
   /// Absent: the cluster file says it.
   std::optional<std::size_t> gpus;
   std::optional<std::size_t> nodes;
+  /// 0: not given.
   std::uint32_t agents = 0;
-  std::size_t redundant = 0;
-  std::uint64_t min_tokens = 10'000;
+  /// What is given in the unit of CoreOptions; core_options() completes it.
+  CoreOptions core;
   std::uint32_t min_interval_ms = 5'000;
   std::uint32_t prepare_timeout_ms = 30'000;
   std::uint32_t lease_ms = 5'000;
-  std::optional<std::uint64_t> max_migrations;
   PlanSettings plan;
   bool dry_run = false;
   /// Empty: control.sock in the state folder.

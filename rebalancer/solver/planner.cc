@@ -6,15 +6,8 @@ namespace evenkeel::rebalancer {
 namespace {
 
 PlanReady solve_job(StartPlanning job, const PlannerOptions& options, const std::stop_token& stop) {
-  PlanRequest& request = job.request;
-  const std::size_t redundant = request.running.redundant();
-  const SolveJob solve_job{.cluster = request.cluster,
-                           .profile = std::move(request.forecast),
-                           .redundant = redundant,
-                           .running = std::move(request.running),
-                           .moves_max = request.moves_max,
-                           .time = options.solve_time};
-  auto answer = solve_in_child(options.command, solve_job, options.limits, stop);
+  job.request.options.effort.time = options.solve_time;
+  auto answer = solve_in_child(options.command, job.request, options.limits, stop);
   if (!answer) return {job.model, job.plan, tl::unexpected(answer.error()), 0};
   return {job.model, job.plan, std::move(answer->placement), answer->solve_seconds};
 }

@@ -176,9 +176,9 @@ std::string read_standard_input() {
 
 std::vector<std::string> solver_command() { return {"/proc/self/exe", kSolveArgument}; }
 
-Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, const SolveJob& job,
+Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, const PlanRequest& request,
                                    const SolverLimits& limits, const std::stop_token& stop) {
-  const auto wall = job.time + limits.on_top;
+  const auto wall = request.options.effort.time + limits.on_top;
   const Patience patience{Clock::now() + std::chrono::duration_cast<Clock::duration>(wall), stop};
   EVENKEEL_TRY(pair, connected_pair());
   std::vector<std::string> words = command;
@@ -188,7 +188,7 @@ Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, cons
   auto child = [&, theirs = std::move(pair.second)] { return spawn(words, theirs.get()); }();
   if (!child) return tl::unexpected(child.error());
   std::string answer;
-  Piped piped = write_all(ours.get(), encode(job), patience);
+  Piped piped = write_all(ours.get(), encode(request), patience);
   if (piped == Piped::kDone) piped = read_all(ours.get(), answer, patience);
   if (piped == Piped::kStopped) return failure("the solver was stopped");
   if (piped == Piped::kLate) return failure(fmt::format("the solver was ended after {:.3g} s", wall.count()));
@@ -204,8 +204,8 @@ int run_solver_child(const std::string& memory_bytes, const std::string& cpu_sec
   limit(RLIMIT_CORE, 0);
   if (kLimitsMemory) limit(RLIMIT_AS, std::strtoull(memory_bytes.c_str(), nullptr, 10));
   limit(RLIMIT_CPU, std::strtoull(cpu_seconds.c_str(), nullptr, 10));
-  const auto job = decode_job(read_standard_input());
-  const std::string answer = encode(job ? solve(*job) : SolveAnswer{tl::unexpected(job.error()), 0});
+  const auto request = decode_request(read_standard_input());
+  const std::string answer = encode(request ? solve(*request) : SolveAnswer{tl::unexpected(request.error()), 0});
   const bool is_written = std::fwrite(answer.data(), 1, answer.size(), stdout) == answer.size();
   return is_written && std::fflush(stdout) == 0 ? 0 : 1;
 }

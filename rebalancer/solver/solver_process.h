@@ -30,14 +30,14 @@ inline constexpr bool kLimitsMemory = true;
 /// The command line of a solver child: this very program, whatever becomes of its file. `argv[0]` is what is run.
 [[nodiscard]] std::vector<std::string> solver_command();
 
-/// Runs a job in a child process and waits for the answer: GLPK stops a program that misuses it and METIS cannot be
-/// interrupted, so neither may live in a service. The child sees nothing of this process but the pipe. Thread-safe.
-/// Fails with kFailure, saying how it ended, where the child crashes, exceeds its limits, answers anything else than
-/// an answer, or is stopped.
-[[nodiscard]] Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, const SolveJob& job,
+/// Has a request solved in a child process and waits for the answer: GLPK stops a program that misuses it and METIS
+/// cannot be interrupted, so neither may live in a service. The child sees nothing of this process but the pipe.
+/// Thread-safe. Fails with kFailure, saying how it ended, where the child crashes, exceeds its limits, answers anything
+/// else than an answer, or is stopped.
+[[nodiscard]] Result<SolveAnswer> solve_in_child(const std::vector<std::string>& command, const PlanRequest& request,
                                                  const SolverLimits& limits, const std::stop_token& stop = {});
 
-/// The child: limits itself, reads a job from standard input until its end, writes the answer to standard output.
+/// The child: limits itself, reads a request from standard input until its end, writes the answer to standard output.
 /// `memory_bytes` and `cpu_seconds` as text, as solve_in_child() appends them to the command. The exit code.
 [[nodiscard]] int run_solver_child(const std::string& memory_bytes, const std::string& cpu_seconds);
 

@@ -81,18 +81,17 @@ std::string bytes_of(std::span<const std::uint64_t> cells) {
 }
 
 /// Columns stage, tokens, layers and counts from `column` on; none where they contradict each other.
-std::optional<wire::StageCounts> stage_counts_of(const SqliteStatement& row, int column) {
-  constexpr std::array stages{wire::Stage::kPrefill, wire::Stage::kDecode, wire::Stage::kMixed};
-  const auto stage = std::ranges::find(stages, row.text(column), wire::stage_name);
+std::optional<StageLoad> stage_load_of(const SqliteStatement& row, int column) {
+  const auto stage = parse_stage(row.text(column));
   const std::uint64_t layers = row.number(column + 2);
   const std::string bytes = row.blob(column + 3).value_or("");
   const std::size_t cells = bytes.size() / sizeof(std::uint64_t);
   const bool is_table = layers > 0 && layers <= wire::kLayersMax && cells > 0 && cells <= wire::kCellsMax &&
                         cells % layers == 0 && bytes.size() % sizeof(std::uint64_t) == 0;
-  if (stage == stages.end() || !is_table) return std::nullopt;
+  if (!stage || !is_table) return std::nullopt;
   Grid<std::uint64_t> counts(layers, cells / layers);
   std::memcpy(counts.cells().data(), bytes.data(), bytes.size());
-  return wire::StageCounts{*stage, row.number(column + 1), std::move(counts)};
+  return StageLoad{*stage, row.number(column + 1), std::move(counts)};
 }
 
 Status run_once(Result<SqliteStatement>& statement) {
@@ -285,8 +284,8 @@ Status Journal::replace(const TotalRecord& record) {
     forget->bind(1, record.worker);
   }
   EVENKEEL_TRY_STATUS(run_once(forget));
-  for (const wire::StageCounts& stage : record.stages)
-    EVENKEEL_TRY_STATUS(insert(record, wire::stage_name(stage.stage), stage.tokens, stage.count_tokens));
+  for (const StageLoad& stage : record.stages)
+    EVENKEEL_TRY_STATUS(insert(record, stage_name(stage.stage), stage.tokens, stage.load_tokens));
   // The incarnation alone, so that an older one stays refused.
   if (record.stages.empty() && record.incarnation > 0) return insert(record, "", 0, {});
   return {};
@@ -328,7 +327,7 @@ Result<std::vector<TotalRecord>> Journal::totals() {
                         .stages = {}});
     }
     if (query->text(4).empty()) continue;
-    auto stage = stage_counts_of(*query, 4);
+    auto stage = stage_load_of(*query, 4);
     if (!stage) {
       return tl::unexpected(
           explain({ErrorCode::kFailure, fmt::format("the totals of worker '{}' are damaged", query->text(1))}));

@@ -40,10 +40,8 @@ std::size_t count(const Actions& actions) {
 }
 
 probe::Tally tally(std::uint64_t number, std::uint64_t window = 0) {
-  return {.number = number,
-          .steps = 10,
-          .window = window,
-          .stages = {{wire::Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}};
+  return {
+      .number = number, .steps = 10, .window = window, .stages = {{Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}};
 }
 
 wire::Prepare prepare_of(std::uint64_t term, std::uint64_t epoch, std::uint64_t base, ExpertIndex first = 1) {
@@ -108,7 +106,7 @@ TEST_F(AgentStateTest, reports_all_that_the_worker_has_published_under_rising_nu
   const auto first = sent<wire::Report>(agent_.report(kStart, tally(3, 2), losses));
   ASSERT_EQ(first.size(), 1U);
   EXPECT_EQ(first[0],
-            (wire::Report{7, 1, 0, 2, 10, {{wire::Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}, false, losses}));
+            (wire::Report{7, 1, 0, 2, 10, {{Stage::kDecode, 5, Grid<std::uint64_t>(2, 4, 5)}}, false, losses}));
   EXPECT_EQ(sent<wire::Report>(agent_.report(kStart, tally(3, 2), {}))[0].sequence, 2U);
 }
 

@@ -126,7 +126,7 @@ Report report_of(const Grid<std::uint64_t>& counts) { return {1, 1, 0, 0, 1, {{S
 TEST(Codec, refuses_counts_above_the_limit) {
   Report report = report_of(Grid<std::uint64_t>(1, 1, kTokensMax));
   EXPECT_TRUE(decode(encode(report)));
-  report.stages[0].count_tokens(0, 0) = kTokensMax + 1;
+  report.stages[0].load_tokens(0, 0) = kTokensMax + 1;
   expect_refused(encode(report), "counts");
 }
 

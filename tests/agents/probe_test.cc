@@ -51,8 +51,8 @@ ProbeReader attach() {
   return std::move(*reader);
 }
 
-std::vector<std::uint64_t> counts(const wire::StageCounts& stage) {
-  const auto cells = stage.count_tokens.cells();
+std::vector<std::uint64_t> counts(const StageLoad& stage) {
+  const auto cells = stage.load_tokens.cells();
   return {cells.begin(), cells.end()};
 }
 
@@ -80,7 +80,7 @@ TEST(Probe, publishes_a_step_whole_and_only_when_it_ends) {
   ASSERT_TRUE(tally);
   EXPECT_EQ(tally->steps, 1U);
   ASSERT_EQ(tally->stages.size(), 1U);
-  EXPECT_EQ(tally->stages[0].stage, wire::Stage::kDecode);
+  EXPECT_EQ(tally->stages[0].stage, Stage::kDecode);
   EXPECT_EQ(tally->stages[0].tokens, 3U);
   EXPECT_EQ(counts(tally->stages[0]), (std::vector<std::uint64_t>{1, 2, 1, 2, 1, 2, 1, 2}));
 }
@@ -190,7 +190,7 @@ TEST(Probe, can_be_read_at_any_moment) {
       EXPECT_GE(steps, last);
       if (steps > last) ++reads_midway;
       last = steps;
-      for (const wire::StageCounts& stage : tally->stages) {
+      for (const StageLoad& stage : tally->stages) {
         // Each step puts one token on every expert of every layer: a mixture of two steps would show.
         EXPECT_EQ(counts(stage), std::vector<std::uint64_t>(256, steps));
       }
@@ -402,7 +402,7 @@ TEST(ProbePaths, are_every_nth_token_with_its_stage_through_all_layers) {
   for (const wire::Paths& paths : reader.take_paths()) {
     EXPECT_EQ(paths.one_in, 4U);
     EXPECT_EQ(paths.window, 0U);
-    if (paths.stage == wire::Stage::kPrefill) prefill += paths.experts.rows();
+    if (paths.stage == Stage::kPrefill) prefill += paths.experts.rows();
     for (std::size_t row = 0; row < paths.experts.rows(); ++row) {
       EXPECT_EQ(paths.experts(row, 1), kNoExpert);
       EXPECT_EQ(paths.experts(row, 2), 7 - paths.experts(row, 0));
@@ -425,7 +425,7 @@ TEST(ProbePaths, of_stages_that_alternate_are_few_messages_in_the_order_of_each_
   const auto messages = reader.take_paths();
   ASSERT_EQ(messages.size(), 2U);
   for (std::size_t i = 0; i < 2; ++i) {
-    EXPECT_EQ(messages[i].stage, i == 0 ? wire::Stage::kPrefill : wire::Stage::kDecode);
+    EXPECT_EQ(messages[i].stage, i == 0 ? Stage::kPrefill : Stage::kDecode);
     ASSERT_EQ(messages[i].experts.rows(), 250U);
     for (std::size_t row = 0; row < 250; ++row) EXPECT_EQ(messages[i].experts(row, 0), 2 * row + i);
   }

@@ -45,7 +45,7 @@ TEST(RecordingsShell, numbers_its_reports_above_those_of_the_process_before_what
   counts.reports_from = kFuture;
   counts.layer_ids = {1, 2};
   counts.experts = 4;
-  counts.counts[2] = {wire::Stage::kMixed, 7, Grid<std::uint64_t>(2, 4, 7)};
+  counts.counts[2] = {Stage::kMixed, 7, Grid<std::uint64_t>(2, 4, 7)};
   counts.files["first.json"] = {};
   ASSERT_TRUE(write_counts(state, counts));
   RecordingsOptions options;

@@ -26,7 +26,7 @@ class ContractSink : public RecordingSink {
       EVENKEEL_CHECK(layer < header.layer_ids.size(), "rounds have layers");
     return {};
   }
-  Status loads(LoadWindow window) override {
+  Status loads(StageLoad window) override {
     EVENKEEL_CHECK(is_open_ && header_.has_loads, "loads are announced");
     EVENKEEL_CHECK(window.load_tokens.rows() == header_.layer_ids.size(), "windows have the layers of the header");
     EVENKEEL_CHECK(window.load_tokens.cols() == *header_.experts, "windows have the experts of the header");

@@ -136,7 +136,7 @@ RoutingProfile random_profile(const Case& of) {
     }
   }
   profile.paths.sequence_start.push_back(of.tokens);
-  profile.windows = {{std::move(load), "mixed"}};
+  profile.windows = {{.load_tokens = std::move(load)}};
   return profile;
 }
 

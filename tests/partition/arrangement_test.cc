@@ -49,7 +49,7 @@ TEST(Arrangement, promises_the_gain_that_a_swap_brings_with_several_rounds_a_lay
   profile.paths.layer_of_round = {0, 0, 0, 1};
   profile.shape.layer_ids = {0, 1};
   Grid<std::uint64_t> load(2, 16, 50);
-  profile.windows = {{load, "mixed"}};
+  profile.windows = {{.load_tokens = load}};
   expect_gains_hold(profile, {.gpus = 4, .nodes = 2}, 0);
 }
 
@@ -63,7 +63,7 @@ TEST(Instance, gives_spare_slots_to_the_largest_load_a_copy_and_never_two_a_gpu)
 TEST(Instance, refuses_tables_beyond_reason) {
   RoutingProfile profile = testing::structured_profile({3, 16, 2, 50}, 1);
   profile.shape.experts = 40'000;
-  profile.windows = {{Grid<std::uint64_t>(3, 40'000, 1), "mixed"}};
+  profile.windows = {{.load_tokens = Grid<std::uint64_t>(3, 40'000, 1)}};
   const auto instance = make_instance(profile, {.gpus = 2, .nodes = 1}, 0);
   ASSERT_FALSE(instance);
   EXPECT_EQ(instance.error().code, ErrorCode::kInvalidInput);

@@ -61,7 +61,7 @@ TEST(ExFlow, takes_layers_of_several_rounds) {
   auto profile = testing::structured_profile({4, 16, 2, 400}, 4);
   profile.paths.layer_of_round = {0, 0, 0, 1};
   profile.shape.layer_ids = {0, 1};
-  profile.windows = {{Grid<std::uint64_t>(2, 16, 50), "mixed"}};
+  profile.windows = {{.load_tokens = Grid<std::uint64_t>(2, 16, 50)}};
   const auto instance = make_instance(profile, {.gpus = 4, .nodes = 2}, 0);
   Budget budget = Budget::work(kPlenty);
   const Assignment assignment = exflow_assignment(*instance, budget);

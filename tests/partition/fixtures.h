@@ -56,7 +56,7 @@ inline RoutingProfile structured_profile(const ProfileShape& shape, std::uint64_
     }
   }
   profile.paths.sequence_start.push_back(shape.tokens);
-  profile.windows.push_back({std::move(load), "mixed"});
+  profile.windows.push_back({.load_tokens = std::move(load)});
   return profile;
 }
 
@@ -72,7 +72,7 @@ inline RoutingProfile with_rounds(RoutingProfile profile, std::vector<std::uint3
   }
   profile.shape.layer_ids.resize(layers);
   profile.paths.layer_of_round = std::move(layer_of_round);
-  profile.windows = {{std::move(load), "mixed"}};
+  profile.windows = {{.load_tokens = std::move(load)}};
   return profile;
 }
 
@@ -98,7 +98,7 @@ inline RoutingProfile loads_profile(const std::vector<std::vector<std::uint64_t>
   std::iota(profile.shape.layer_ids.begin(), profile.shape.layer_ids.end(), 0);
   Grid<std::uint64_t> load(rows.size(), rows.front().size());
   for (std::size_t layer = 0; layer < rows.size(); ++layer) std::ranges::copy(rows[layer], load[layer].begin());
-  profile.windows.push_back({std::move(load), "mixed"});
+  profile.windows.push_back({.load_tokens = std::move(load)});
   return profile;
 }
 

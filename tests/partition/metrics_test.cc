@@ -16,7 +16,7 @@ RoutingProfile two_tokens() {
   profile.paths = {2, {0, 1}, {0, 1, 0, 2, /**/ 2, 3, 3, 2}, {0, 1, 2}};
   Grid<std::uint64_t> load(2, 4);
   for (std::size_t i = 0; i < profile.paths.experts.size(); ++i) ++load(i / 2 % 2, profile.paths.experts[i]);
-  profile.windows = {{load, "mixed"}};
+  profile.windows = {{.load_tokens = load}};
   return profile;
 }
 
@@ -46,7 +46,7 @@ TEST(Metrics, take_replicas_by_the_expected_value_of_an_even_split) {
   RoutingProfile profile;
   profile.shape = {{0}, 2, std::nullopt};
   profile.paths = {2, {0}, {0, 1}, {0, 1}};
-  profile.windows = {{Grid<std::uint64_t>(1, 2, 1), "mixed"}};
+  profile.windows = {{.load_tokens = Grid<std::uint64_t>(1, 2, 1)}};
   const auto placement = contiguous_placement({0}, 2, 2, 2, 1);
   const auto metrics = measure(profile, *placement, {.gpus = 2, .nodes = 1}, {}, Comm::kDispatch);
   EXPECT_DOUBLE_EQ(*metrics->gpus_touched, 1.5);

@@ -21,7 +21,7 @@ RoutingProfile repeated_layer_profile() {
   auto profile = testing::structured_profile({4, 16, 2, 400}, 4);
   profile.paths.layer_of_round = {0, 0, 1, 0};
   profile.shape.layer_ids = {0, 1};
-  profile.windows = {{Grid<std::uint64_t>(2, 16, 50), "mixed"}};
+  profile.windows = {{.load_tokens = Grid<std::uint64_t>(2, 16, 50)}};
   return profile;
 }
 

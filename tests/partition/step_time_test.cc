@@ -21,7 +21,7 @@ RoutingProfile loads(std::vector<std::uint64_t> tokens) {
   profile.shape = {{0}, tokens.size(), std::nullopt};
   Grid<std::uint64_t> load(1, tokens.size());
   std::ranges::copy(tokens, load[0].begin());
-  profile.windows = {{std::move(load), "mixed"}};
+  profile.windows = {{.load_tokens = std::move(load)}};
   return profile;
 }
 
@@ -46,7 +46,7 @@ RoutingProfile one_token_to(std::size_t gpu, std::size_t gpus) {
   profile.paths = {1, {0, 1}, {expert, expert}, {0, 1}};
   Grid<std::uint64_t> load(2, gpus);
   load(0, gpu) = load(1, gpu) = 1;
-  profile.windows = {{std::move(load), "mixed"}};
+  profile.windows = {{.load_tokens = std::move(load)}};
   return profile;
 }
 
@@ -97,7 +97,7 @@ TEST(StepTime, of_equal_loads_without_communication_is_exactly_the_analytic_valu
   model.experts_per_token = 8;
   RoutingProfile profile;
   profile.shape = {{0, 1, 2}, 8, std::nullopt};
-  profile.windows = {{Grid<std::uint64_t>(3, 8, 1000), "mixed"}};
+  profile.windows = {{.load_tokens = Grid<std::uint64_t>(3, 8, 1000)}};
   const auto placement = *contiguous_placement({0, 1, 2}, 8, 0, 4, 2);
   const auto time = step_time(profile, placement, {.gpus = 4, .nodes = 2}, model, {});
   EXPECT_EQ(microseconds(time), 3 * (0.25 * 1024 * 8 / 4 + 13.0 * 8 / 4));
@@ -256,7 +256,7 @@ TEST(StepTime, is_that_computed_by_hand) {
   profile.paths = {2, {0}, {2, 3}, {0, 1}};
   Grid<std::uint64_t> load(1, 4);
   load(0, 2) = load(0, 3) = 1;
-  profile.windows = {{load, "mixed"}};
+  profile.windows = {{.load_tokens = load}};
   const auto placement = contiguous_placement({0}, 4, 0, 2, 1);
   StepTimeModel model;
   model.batch_tokens = 1;
@@ -286,11 +286,11 @@ TEST(StepTime, counts_every_round_over_a_layer) {
   auto rounds = profile;
   rounds.shape.layer_ids = {0};
   rounds.paths.layer_of_round = {0, 0};
-  rounds.windows = {{once, "mixed"}, {once, "mixed"}};
+  rounds.windows = {{.load_tokens = once}, {.load_tokens = once}};
   Grid<std::uint64_t> both(2, 8);
   std::ranges::copy(once[0], both[0].begin());
   std::ranges::copy(once[0], both[1].begin());
-  profile.windows = {{both, "mixed"}};
+  profile.windows = {{.load_tokens = both}};
   const auto as_layers = step_time(profile, *contiguous_placement({0, 1}, 8, 0, 2, 1), cluster, {}, {});
   const auto as_rounds = step_time(rounds, *contiguous_placement({0}, 8, 0, 2, 1), cluster, {}, {});
   EXPECT_NEAR(as_layers.count(), as_rounds.count(), 1e-12);
@@ -301,7 +301,7 @@ TEST(StepTime, of_resident_tokens_follows_them_from_layer_to_layer) {
   RoutingProfile profile;
   profile.shape = {{0, 1}, 2, std::nullopt};
   profile.paths = {1, {0, 1}, {1, 1}, {0, 1}};
-  profile.windows = {{Grid<std::uint64_t>(2, 2, 1), "mixed"}};
+  profile.windows = {{.load_tokens = Grid<std::uint64_t>(2, 2, 1)}};
   const auto placement = contiguous_placement({0, 1}, 2, 0, 2, 1);
   StepTimeModel model;
   model.batch_tokens = 1;

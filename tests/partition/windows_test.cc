@@ -16,7 +16,7 @@ const Cluster kCluster{.gpus = 4, .nodes = 1};
 /// Structured routing whose tokens fall into as many windows, every one with favourites of its own beside.
 RoutingProfile windowed_profile(std::size_t windows, std::uint64_t seed) {
   RoutingProfile profile = testing::structured_profile({4, 16, 2, 400}, seed);
-  const LoadWindow all = profile.windows.front();
+  const StageLoad all = profile.windows.front();
   profile.windows.assign(windows, all);
   for (std::size_t window = 0; window < windows; ++window) {
     for (std::size_t layer = 0; layer < all.load_tokens.rows(); ++layer) {
@@ -32,7 +32,7 @@ double robust_peak(const RoutingProfile& profile, const Placement& placement, st
   const auto& fields = placement.fields();
   const std::size_t slots = placement.slots() / kCluster.gpus;
   std::vector<double> peaks;
-  for (const LoadWindow& window : profile.windows) {
+  for (const StageLoad& window : profile.windows) {
     std::vector<double> load(kCluster.gpus, 0.0);
     for (std::size_t slot = 0; slot < placement.slots(); ++slot) {
       load[slot / slots] += static_cast<double>(window.load_tokens(layer, fields.expert_of_slot(layer, slot))) *
@@ -139,7 +139,7 @@ TEST(Windows, change_nothing_where_there_is_one) {
 TEST(Windows, without_load_in_a_layer_do_not_count) {
   RoutingProfile profile = windowed_profile(3, 1);
   const auto expected = solved(profile, options_with(Robust{}, 0.02));
-  profile.windows.insert(profile.windows.begin() + 1, LoadWindow{Grid<std::uint64_t>(4, 16), "mixed"});
+  profile.windows.insert(profile.windows.begin() + 1, StageLoad{.load_tokens = Grid<std::uint64_t>(4, 16)});
   EXPECT_EQ(solved(profile, options_with(Robust{}, 0.02)).placement, expected.placement);
 }
 

@@ -21,7 +21,7 @@ class CollectingSink : public RecordingSink {
     headers.push_back(header);
     return {};
   }
-  Status loads(LoadWindow window) override {
+  Status loads(StageLoad window) override {
     calls.push_back("loads");
     windows.push_back(std::move(window));
     if (windows.size() == fail_at_window) return failure("the sink is full");
@@ -53,7 +53,7 @@ class CollectingSink : public RecordingSink {
   std::vector<std::string> calls;
   std::vector<std::string> paths;
   std::vector<RecordingHeader> headers;
-  std::vector<LoadWindow> windows;
+  std::vector<StageLoad> windows;
   std::vector<Sequence> sequences;
   /// Of all sequences.
   std::vector<ExpertIndex> experts;

@@ -114,7 +114,7 @@ TEST(ClusterFile, reads_a_group_from_each_document) {
   ASSERT_TRUE(groups) << groups.error().message;
   ASSERT_EQ(groups->size(), 2U);
   EXPECT_EQ((*groups)[0].name, "prefill");
-  EXPECT_EQ((*groups)[0].stage, "prefill");
+  EXPECT_EQ((*groups)[0].stage, Stage::kPrefill);
   EXPECT_EQ((*groups)[1].cluster.gpus, 8U);
   EXPECT_EQ((*groups)[1].layers, (std::vector<std::size_t>{0, 1, 2, 3}));
 }

@@ -25,13 +25,14 @@ class PrintingSink : public RecordingSink {
                   {"layer_of_round", header.layer_of_round},
                   {"has_loads", header.has_loads}});
   }
-  Status loads(LoadWindow window) override {
+  Status loads(StageLoad window) override {
     nlohmann::json rows = nlohmann::json::array();
     for (std::size_t layer = 0; layer < window.load_tokens.rows(); ++layer) rows.push_back(window.load_tokens[layer]);
-    return print({{"loads", rows}, {"stage", window.stage}});
+    return print({{"loads", rows}, {"stage", stage_name(window.stage)}});
   }
   Status begin_sequence(const SequenceLabel& label) override {
-    return print({{"sequence", {{"window", or_null(label.window)}, {"stage", label.stage}}}});
+    return print(
+        {{"sequence", {{"window", or_null(label.window)}, {"stage", label.stage ? stage_name(*label.stage) : ""}}}});
   }
   Status tokens(std::span<const ExpertIndex> experts) override { return print({{"tokens", experts}}); }
   Status end() override { return print({{"end", true}}); }

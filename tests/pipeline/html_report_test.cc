@@ -21,7 +21,7 @@ RoutingProfile skewed_profile() {
   load(0, 1) = 2000;
   load(0, 2) = 1000;
   load(0, 3) = 1000;
-  profile.windows.push_back({load});
+  profile.windows.push_back({.load_tokens = load});
   return profile;
 }
 

@@ -21,7 +21,7 @@ Trace loads_trace(const std::vector<std::vector<std::uint64_t>>& windows) {
   Trace trace;
   trace.shape.layer_ids = {4};
   trace.shape.experts = windows.front().size();
-  for (const auto& loads : windows) trace.load_windows.push_back({row_of(loads), "mixed"});
+  for (const auto& loads : windows) trace.load_windows.push_back({.load_tokens = row_of(loads)});
   return trace;
 }
 
@@ -100,7 +100,7 @@ TEST(Drift, compares_stages_that_the_trace_names) {
   Trace trace = random_trace({{4, 4, 4}, {0}, 3, 1, 0}, 5);
   for (std::size_t token = 0; token < 12; ++token) trace.paths.experts[token] = token / 4 == 1 ? 2 : 0;
   EXPECT_FALSE(stages_of(trace));
-  trace.stage_of_sequence = {"prefill", "decode", "prefill"};
+  trace.stage_of_sequence = {Stage::kPrefill, Stage::kDecode, Stage::kPrefill};
   const auto stages = stages_of(trace);
   ASSERT_TRUE(stages);
   EXPECT_EQ(stages->names, (std::vector<std::string>{"decode", "prefill"}));

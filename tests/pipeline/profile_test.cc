@@ -26,7 +26,7 @@ Result<Trace> profile(const std::vector<std::filesystem::path>& paths, ProfileOp
   return profiler.finish();
 }
 
-std::uint64_t total(const LoadWindow& window) {
+std::uint64_t total(const StageLoad& window) {
   const auto cells = window.load_tokens.cells();
   return std::accumulate(cells.begin(), cells.end(), std::uint64_t{0});
 }
@@ -90,9 +90,7 @@ TEST(Profiler, keeps_the_windows_of_the_recording_and_exact_loads) {
   EXPECT_EQ(day->paths.tokens(), 72606U);
   const auto trace = read_trace(bundled("day.npz"));
   Grid<std::uint64_t> sum(8, 64);
-  for (const LoadWindow& window : day->load_windows) {
-    for (std::size_t i = 0; i < sum.cells().size(); ++i) sum.cells()[i] += window.load_tokens.cells()[i];
-  }
+  for (const StageLoad& window : day->load_windows) add(sum, window.load_tokens);
   EXPECT_EQ(sum, profile_of(*trace).total_load());
 }
 
@@ -143,8 +141,8 @@ TEST(Profiler, keeps_stages_apart_or_takes_one) {
   const auto both = profile({path});
   ASSERT_TRUE(both) << both.error().message;
   ASSERT_EQ(both->load_windows.size(), 2U);
-  EXPECT_EQ(both->load_windows[0].stage, "decode");
-  const auto prefill = profile({path}, {.stage = "prefill"});
+  EXPECT_EQ(both->load_windows[0].stage, Stage::kDecode);
+  const auto prefill = profile({path}, {.stage = Stage::kPrefill});
   ASSERT_TRUE(prefill);
   ASSERT_EQ(prefill->load_windows.size(), 1U);
   EXPECT_EQ(prefill->paths.experts, (std::vector<ExpertIndex>{0, 1, 4, 5}));

@@ -28,7 +28,7 @@ TEST(SglangCounts, of_two_levels_are_one_window_of_all_hidden_layers) {
   EXPECT_TRUE(sink.headers[0].has_loads);
   EXPECT_EQ(sink.load(0, 0), (Counts{0, 0, 0}));
   EXPECT_EQ(sink.load(0, 1), (Counts{1, 2, 3}));
-  EXPECT_EQ(sink.windows[0].stage, "mixed");
+  EXPECT_EQ(sink.windows[0].stage, Stage::kMixed);
 }
 
 TEST(SglangCounts, of_three_levels_are_a_window_a_step) {

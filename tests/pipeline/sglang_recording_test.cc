@@ -192,11 +192,11 @@ TEST(SglangPerToken, maps_ids_and_drops_columns_nobody_uses) {
   std::vector<ExpertIndex> both = one;
   both.insert(both.end(), other.begin(), other.end());
   EXPECT_EQ(sink.sequences[0].experts, both);
-  EXPECT_EQ(sink.sequences[0].label.stage, "decode");
+  EXPECT_EQ(sink.sequences[0].label.stage, Stage::kDecode);
   EXPECT_EQ(sink.sequences[0].label.window, 0U);
   EXPECT_EQ(sink.sequences[1].experts, one);
   EXPECT_EQ(sink.sequences[2].experts, other);
-  EXPECT_EQ(sink.sequences[2].label.stage, "prefill");
+  EXPECT_EQ(sink.sequences[2].label.stage, Stage::kPrefill);
   EXPECT_EQ(sink.sequences[2].label.window, 1U);
 }
 
@@ -218,7 +218,7 @@ TEST(SglangRecording, skips_ranks_without_a_pass_and_refuses_mixed_modes) {
 
 TEST(SglangRecording, hands_on_the_failure_of_its_sink) {
   class FullSink : public CollectingSink {
-    Status loads(LoadWindow) override { return failure("full"); }
+    Status loads(StageLoad) override { return failure("full"); }
   };
   const TemporaryFolder folder;
   const auto path =

@@ -298,8 +298,8 @@ TEST(SyntheticTrace, is_read_back_with_its_labels) {
   EXPECT_EQ(trace->paths.sequences(), summary->sequences);
   EXPECT_EQ(trace->window_of_sequence.front(), 0U);
   EXPECT_EQ(trace->window_of_sequence.back(), 2U);
-  EXPECT_TRUE(std::ranges::count(trace->stage_of_sequence, "prefill") > 0 &&
-              std::ranges::count(trace->stage_of_sequence, "decode") > 0);
+  EXPECT_TRUE(std::ranges::count(trace->stage_of_sequence, Stage::kPrefill) > 0 &&
+              std::ranges::count(trace->stage_of_sequence, Stage::kDecode) > 0);
 }
 
 TEST(SyntheticTrace, refuses_what_cannot_be_made_up) {

@@ -62,7 +62,7 @@ inline wire::Report report_of(std::uint64_t sequence, const std::vector<std::uin
   Grid<std::uint64_t> table(2, counts.size());
   std::uint64_t tokens = 0;
   for (std::size_t e = 0; e < counts.size(); ++e) tokens += table(0, e) = table(1, e) = counts[e];
-  return {incarnation, sequence, 0, window, tokens, {{wire::Stage::kMixed, tokens, table}}};
+  return {incarnation, sequence, 0, window, tokens, {{Stage::kMixed, tokens, table}}};
 }
 
 /// The placement that is perfect where experts 0 and 1 are hot and contiguous ones share a GPU.

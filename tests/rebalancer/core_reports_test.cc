@@ -97,7 +97,7 @@ TEST_F(CoreReports, of_token_paths_are_counted_and_their_gaps) {
   join_both();
   const auto missed_after = [&](std::uint64_t sequence) {
     static_cast<void>(
-        receive("a", wire::Paths{1, sequence, wire::Stage::kMixed, 0, 1, 1, Grid<ExpertIndex>(1, 2, ExpertIndex{0})}));
+        receive("a", wire::Paths{1, sequence, Stage::kMixed, 0, 1, 1, Grid<ExpertIndex>(1, 2, ExpertIndex{0})}));
     return core_.counters().paths_missed;
   };
   EXPECT_EQ(missed_after(4), 0U) << "what was before this process began is nobody's loss";
@@ -137,7 +137,7 @@ TEST_F(CoreReports, that_say_what_no_token_can_choose_or_no_step_can_hold_are_re
   join_both();
   const auto is_refused = [&](wire::Report report) { return refusal(receive("a", std::move(report)), "a") != nullptr; };
   auto too_many = report_of(1, {1, 1, 1, 1});
-  too_many.stages.front() = {wire::Stage::kMixed, 1, Grid<std::uint64_t>(2, 4, 16)};
+  too_many.stages.front() = {Stage::kMixed, 1, Grid<std::uint64_t>(2, 4, 16)};
   EXPECT_FALSE(is_refused(too_many)) << "64 choices, over 16 rounds";
   auto later = report_of(2, {17, 16, 16, 16});
   later.stages.front().tokens = 1;
@@ -165,9 +165,9 @@ TEST_F(CoreReports, of_more_choices_than_the_wire_allows_a_token_are_refused) {
   restart_with(o);
   static_cast<void>(
       receive("a", wire::Hello{1, wire::model_hash(layer_ids, kExperts), 0, 2, layer_ids, kExperts, 0, std::nullopt}));
-  wire::Report report{1, 1, 0, 0, 1, {{wire::Stage::kMixed, 1, Grid<std::uint64_t>(1, kExperts, 1)}}};
+  wire::Report report{1, 1, 0, 0, 1, {{Stage::kMixed, 1, Grid<std::uint64_t>(1, kExperts, 1)}}};
   EXPECT_TRUE(refusal(receive("a", report), "a"));
-  report.stages.front().count_tokens(0, 0) = 0;
+  report.stages.front().load_tokens(0, 0) = 0;
   EXPECT_TRUE(sent_to<wire::ReportAck>(receive("a", report), "a"));
 }
 
@@ -178,7 +178,7 @@ TEST_F(CoreReports, of_a_distrusted_agent_are_left_out_of_windows_until_it_start
   const Actions actions = report("b", 1, {60, 40, 10, 10});
   const auto* job = first<StartPlanning>(actions);
   ASSERT_TRUE(job) << "nobody waits for the one that lies";
-  const auto loads = job->request.forecast.windows.front().load_tokens[0];
+  const auto loads = job->request.profile.windows.front().load_tokens[0];
   // Mean 30, squares of 1,800 in each of two layers, of which chance explains 30 x 3 times 1 + 2 sqrt(2 / 6).
   const double kept = 1 - 90 * (1 + 2 * std::sqrt(1.0 / 3)) / 1'800;
   EXPECT_NEAR(static_cast<double>(loads[0]) / static_cast<double>(loads[2]), (30 + 30 * kept) / (30 - 20 * kept), 1e-5)
@@ -209,7 +209,7 @@ TEST_F(CoreReports, of_an_older_incarnation_are_fenced_off) {
 
 TEST_F(CoreReports, over_a_connection_that_said_no_hello_are_refused) {
   join_both();
-  const wire::Report report{1, 1, 0, 0, 9, {{wire::Stage::kMixed, 9, Grid<std::uint64_t>(2, 4, 9)}}};
+  const wire::Report report{1, 1, 0, 0, 9, {{Stage::kMixed, 9, Grid<std::uint64_t>(2, 4, 9)}}};
   const auto actions = step(Received{"stranger", "a", "model", report});
   ASSERT_TRUE(refusal(actions, "stranger"));
   EXPECT_EQ(refusal(actions, "stranger")->reason, wire::RefusalReason::kUnknownAgent);

@@ -87,7 +87,7 @@ TEST_F(CoreTotals, of_a_worker_whose_rank_passed_on_and_came_back_are_counted_on
 TEST_F(CoreTotals, of_another_shape_than_the_map_are_refused_at_the_start) {
   join_both();
   static_cast<void>(receive("a", last_of(report_of(1, {1, 2, 0, 0}))));
-  totals_.front().stages.front().count_tokens = Grid<std::uint64_t>(1, 4);
+  totals_.front().stages.front().load_tokens = Grid<std::uint64_t>(1, 4);
   EXPECT_FALSE(recover(2, journal_, totals_));
 }
 

@@ -19,7 +19,7 @@ class CoreWindows : public CoreTest {
     const auto* job = first<StartPlanning>(actions);
     EXPECT_TRUE(job);
     if (!job) return {};
-    const auto loads = job->request.forecast.total_load();
+    const auto loads = job->request.profile.total_load();
     double sum = 0;
     for (const auto load : loads[0]) sum += static_cast<double>(load);
     std::vector<int> shares;
@@ -194,16 +194,16 @@ TEST_F(CoreWindows, of_several_stages_are_expected_apart) {
   join_both();
   auto a = report_of(1, {60, 40, 10, 10});
   a.stages.push_back(report_of(1, {0, 0, 40, 40}).stages.front());
-  a.stages.back().stage = wire::Stage::kDecode;
+  a.stages.back().stage = Stage::kDecode;
   static_cast<void>(receive("a", a));
   const Actions actions = report("b", 1, {40, 60, 10, 10});
   const auto* job = first<StartPlanning>(actions);
   ASSERT_TRUE(job);
-  ASSERT_EQ(job->request.forecast.windows.size(), 2U);
-  EXPECT_EQ(job->request.forecast.windows[0].stage, "decode");
-  const auto& decode = job->request.forecast.windows[0].load_tokens;
+  ASSERT_EQ(job->request.profile.windows.size(), 2U);
+  EXPECT_EQ(job->request.profile.windows[0].stage, Stage::kDecode);
+  const auto& decode = job->request.profile.windows[0].load_tokens;
   EXPECT_LT(decode(0, 0), decode(0, 2) / 20);
-  EXPECT_EQ(job->request.forecast.windows[1].stage, "mixed");
+  EXPECT_EQ(job->request.profile.windows[1].stage, Stage::kMixed);
 }
 
 TEST_F(CoreWindows, are_kept_where_nothing_moves_and_where_the_solver_fails) {
@@ -285,7 +285,7 @@ TEST_F(CoreWindows, start_from_known_loads_and_the_placement_made_for_them) {
   CoreOptions o = options();
   o.policy.warmup_windows = 100;
   o.first_placement = better();
-  o.known_loads = {{"mixed", 100, Grid<std::uint64_t>(2, 4, 10)}};
+  o.known_loads = {{Stage::kMixed, 100, Grid<std::uint64_t>(2, 4, 10)}};
   journal_.clear();
   restart_with(o);
   const Actions greeted = hello("a");
@@ -302,7 +302,7 @@ TEST_F(CoreWindows, take_nothing_from_known_loads_of_another_model) {
   CoreOptions o = options();
   o.policy.warmup_windows = 1;
   o.first_placement = better();
-  o.known_loads = {{"mixed", 100, Grid<std::uint64_t>(3, 8, 10)}};
+  o.known_loads = {{Stage::kMixed, 100, Grid<std::uint64_t>(3, 8, 10)}};
   restart_with(o);
   join_both();
   for (std::uint64_t i = 1; i < 4; ++i) {

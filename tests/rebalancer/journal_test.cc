@@ -87,8 +87,8 @@ TEST_F(JournalTest, stays_small_where_every_epoch_is_aborted_and_still_recovers)
 TEST_F(JournalTest, keeps_the_newest_totals_of_each_worker) {
   Grid<std::uint64_t> counts(2, 4, 3);
   counts(1, 3) = std::uint64_t{1} << 60;
-  const TotalRecord ended{"model", "", 0, 0, {{wire::Stage::kMixed, 9, counts}}};
-  TotalRecord a{"model", "a", 7, 3, {{wire::Stage::kDecode, 5, counts}, {wire::Stage::kPrefill, 9, counts}}};
+  const TotalRecord ended{"model", "", 0, 0, {{Stage::kMixed, 9, counts}}};
+  TotalRecord a{"model", "a", 7, 3, {{Stage::kDecode, 5, counts}, {Stage::kPrefill, 9, counts}}};
   const TotalRecord b{"model", "b", 8, 0, {}};
   {
     auto journal = Journal::open(folder_);

@@ -17,7 +17,7 @@ Grid<std::uint64_t> table(const Counts& counts) {
   return load;
 }
 
-std::vector<StageLoad> window_of(const Counts& counts, const std::string& stage = "mixed") {
+std::vector<StageLoad> window_of(const Counts& counts, Stage stage = Stage::kMixed) {
   std::uint64_t tokens = 0;
   for (const std::uint64_t count : counts) tokens += count;
   return {{stage, tokens, table(counts)}};
@@ -140,7 +140,7 @@ TEST(Policy, leaves_out_warm_up_windows_and_those_without_traffic) {
   EXPECT_EQ(policy.record().reason, "no traffic in this window");
   const auto request = policy.close(window_of(kHot), kContiguous);
   ASSERT_TRUE(request);
-  const auto loads = request->forecast.windows.front().load_tokens;
+  const auto loads = request->profile.windows.front().load_tokens;
   EXPECT_NEAR(static_cast<double>(loads(0, 0)) / static_cast<double>(loads(0, 2)), 5, 1e-5) << "without the warm-up";
 }
 
@@ -170,12 +170,12 @@ TEST(Policy, trusts_plans_less_when_windows_do_not_bear_out_what_they_promised) 
 
 TEST(Policy, weighs_stages_by_their_tokens) {
   Policy policy(options());
-  auto window = window_of(kHot, "decode");
-  window.push_back(window_of({3'000'000, 3'000'000, 1000'000'000, 1000'000'000}, "prefill").front());
+  auto window = window_of(kHot, Stage::kDecode);
+  window.push_back(window_of({3'000'000, 3'000'000, 1000'000'000, 1000'000'000}, Stage::kPrefill).front());
   const auto request = policy.close(window, kContiguous);
   ASSERT_TRUE(request);
-  ASSERT_EQ(request->forecast.windows.size(), 2U);
-  EXPECT_EQ(request->forecast.windows[0].stage, "decode");
+  ASSERT_EQ(request->profile.windows.size(), 2U);
+  EXPECT_EQ(request->profile.windows[0].stage, Stage::kDecode);
   ASSERT_TRUE(policy.judge(kContiguous, kBetter)) << "each stage gains, though their sum is even already";
 }
 
@@ -192,7 +192,7 @@ TEST(WindowCounts, counts_no_worker_for_more_than_four_times_the_median) {
 }
 
 TEST(WindowCounts, counts_no_worker_for_more_than_four_times_the_median_choices_of_a_layer) {
-  const StageLoad honest{"mixed", 20, Grid<std::uint64_t>(2, 2, 10)};
+  const StageLoad honest{Stage::kMixed, 20, Grid<std::uint64_t>(2, 2, 10)};
   std::vector<std::vector<StageLoad>> workers(3, {honest});
   workers.back().front().load_tokens(0, 1) = 320;
   limit_workers(workers);
