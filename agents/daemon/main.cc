@@ -21,6 +21,7 @@
 #include "agents/shell/logging.h"
 #include "agents/shell/stop_signals.h"
 #include "agents/shell/systemd_notify.h"
+#include "pipeline/flags/field_flags.h"
 #include "pipeline/flags/setting.h"
 
 namespace evenkeel::agent {
@@ -253,7 +254,7 @@ int run_program(int argc, char** argv) {
   const auto code =
       completed ? run(line.settings, signals, argc, argv) : Result<int>(tl::unexpected(completed.error()));
   if (code) return *code;
-  fmt::print(stderr, "evenkeel-agent: {}\n", code.error().message);
+  fmt::print(stderr, "evenkeel-agent: {}\n", with_flags(app, code.error().message, code.error().fields));
   return exit_code(code.error().code);
 }
 

@@ -7,6 +7,7 @@
 #include "agents/replay/settings.h"
 #include "agents/replay/stand_in.h"
 #include "agents/shell/stop_signals.h"
+#include "pipeline/flags/field_flags.h"
 #include "pipeline/flags/setting.h"
 
 namespace evenkeel::replay {
@@ -38,7 +39,7 @@ int run_program(int argc, char** argv) {
   }
   const auto code = run(settings, signals);
   if (code) return *code;
-  fmt::print(stderr, "evenkeel-stand-in: {}\n", code.error().message);
+  fmt::print(stderr, "evenkeel-stand-in: {}\n", with_flags(app, code.error().message, code.error().fields));
   return exit_code(code.error().code);
 }
 

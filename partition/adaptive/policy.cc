@@ -54,25 +54,25 @@ Seconds step_of(const std::vector<StageLoad>& window, const ModelShape& shape, c
   return total;
 }
 
-Status check_range(const char* option, double value, bool is_valid, const char* range) {
+Status check_range(const char* field, double value, bool is_valid, const char* range) {
   if (is_valid) return {};
-  return invalid_input(fmt::format("{} is {}; give {}", option, value, range));
+  return invalid_input(fmt::format("{} is {}; give {}", field, value, range), {field});
 }
 
 }  // namespace
 
 Status PolicyOptions::validate() const {
   const auto is_share = [](double value) { return value >= 0 && value <= 1; };
-  EVENKEEL_TRY_STATUS(check_range("--steps-per-window", window_steps, window_steps > 0 && window_steps <= 1e15,
+  EVENKEEL_TRY_STATUS(check_range("window_steps", window_steps, window_steps > 0 && window_steps <= 1e15,
                                   "a number above 0, at most 1e15"));
-  EVENKEEL_TRY_STATUS(check_range("--min-interval-windows", static_cast<double>(interval_windows),
+  EVENKEEL_TRY_STATUS(check_range("interval_windows", static_cast<double>(interval_windows),
                                   interval_windows >= 1 && interval_windows <= 1'000'000, "1 to 1,000,000"));
-  EVENKEEL_TRY_STATUS(check_range("--max-moves", moves_ratio_max, is_share(moves_ratio_max) && moves_ratio_max > 0,
+  EVENKEEL_TRY_STATUS(check_range("moves_ratio_max", moves_ratio_max, is_share(moves_ratio_max) && moves_ratio_max > 0,
                                   "a share of all slots above 0, at most 1"));
-  EVENKEEL_TRY_STATUS(check_range("--min-gain", gain_min_ratio, is_share(gain_min_ratio), "0 to 1"));
-  EVENKEEL_TRY_STATUS(check_range("--guard", guard_ratio, is_share(guard_ratio), "0 to 1"));
-  EVENKEEL_TRY_STATUS(check_range("--stall", stall_ratio, is_share(stall_ratio), "0 to 1"));
-  return check_range("--spare", static_cast<double>(spare), spare >= 1 && spare <= kExpertsMax, "1 to 65535");
+  EVENKEEL_TRY_STATUS(check_range("gain_min_ratio", gain_min_ratio, is_share(gain_min_ratio), "0 to 1"));
+  EVENKEEL_TRY_STATUS(check_range("guard_ratio", guard_ratio, is_share(guard_ratio), "0 to 1"));
+  EVENKEEL_TRY_STATUS(check_range("stall_ratio", stall_ratio, is_share(stall_ratio), "0 to 1"));
+  return check_range("spare", static_cast<double>(spare), spare >= 1 && spare <= kExpertsMax, "1 to 65535");
 }
 
 void Policy::prime(const std::vector<StageLoad>& loads) {

@@ -19,8 +19,9 @@ Status check_shapes(const RoutingProfile& profile, const Placement& placement, c
     }
     return invalid_input(
         fmt::format("the placement has {} layers of {} experts but the trace {} of {}; give a placement of this model, "
-                    "and --experts where the trace does not name them all",
-                    placement.layers(), placement.experts(), profile.shape.layers(), profile.shape.experts));
+                    "and the number of experts where the trace does not name them all",
+                    placement.layers(), placement.experts(), profile.shape.layers(), profile.shape.experts),
+        {"experts"});
   }
   if (placement.gpus() != cluster.gpus || placement.nodes() != cluster.nodes) {
     return invalid_input(

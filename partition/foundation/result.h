@@ -3,6 +3,7 @@
 #include <string>
 #include <tl/expected.hpp>
 #include <utility>
+#include <vector>
 
 namespace evenkeel {
 
@@ -34,6 +35,12 @@ enum class ErrorCode {
 struct Error {
   ErrorCode code = ErrorCode::kFailure;
   std::string message;
+  /// Options that would change it, such as "holdout". A command line adds the flags that set them
+  /// (pipeline/flags/field_flags.h).
+  std::vector<std::string> fields = {};
+
+  /// The same about something that the message does not name itself.
+  [[nodiscard]] Error about(const std::string& what) const { return {code, what + ": " + message, fields}; }
 };
 
 /// Value or Error; member names are those of std::expected, which replaces it with C++23.
@@ -51,12 +58,12 @@ using Status = Result<void>;
   return message;
 }
 
-[[nodiscard]] inline tl::unexpected<Error> failure(std::string message) {
-  return tl::unexpected(Error{ErrorCode::kFailure, one_line(std::move(message))});
+[[nodiscard]] inline tl::unexpected<Error> failure(std::string message, std::vector<std::string> fields = {}) {
+  return tl::unexpected(Error{ErrorCode::kFailure, one_line(std::move(message)), std::move(fields)});
 }
 
-[[nodiscard]] inline tl::unexpected<Error> invalid_input(std::string message) {
-  return tl::unexpected(Error{ErrorCode::kInvalidInput, one_line(std::move(message))});
+[[nodiscard]] inline tl::unexpected<Error> invalid_input(std::string message, std::vector<std::string> fields = {}) {
+  return tl::unexpected(Error{ErrorCode::kInvalidInput, one_line(std::move(message)), std::move(fields)});
 }
 
 [[nodiscard]] inline tl::unexpected<Error> infeasible(std::string message) {

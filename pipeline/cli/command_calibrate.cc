@@ -9,7 +9,7 @@
 
 #include "pipeline/calibrate/calibration.h"
 #include "pipeline/calibrate/measurements.h"
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
@@ -77,8 +77,7 @@ void add_calibrate_command(CLI::App& program) {
       "  evenkeel calibrate measured.csv -o constants.yaml");
   command->callback([arguments] {
     if (arguments->json && arguments->output == "-") {
-      throw CommandError{
-          {ErrorCode::kInvalidInput, "both --json and -o - want standard output; write the sections to a file"}};
+      refuse("both --json and -o - want standard output; write the sections to a file");
     }
     run(*arguments);
   });

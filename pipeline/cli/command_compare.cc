@@ -1,19 +1,28 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/cluster_arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/from_arguments.h"
 #include "pipeline/cli/html_option.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/notes.h"
+#include "pipeline/cli/option_values.h"
 #include "pipeline/cli/progress.h"
-#include "pipeline/cli/slack_choice.h"
+#include "pipeline/cli/recorded_options.h"
+#include "pipeline/cli/solve_arguments.h"
 #include "pipeline/engine/placement_file.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
+#include "pipeline/slack/slack_choice.h"
 #include "pipeline/trace/split.h"
 
 namespace evenkeel {
@@ -26,7 +35,7 @@ struct CompareArguments {
   ModelArguments model;
   SolveArguments solve;
   FromArguments from;
-  std::vector<std::string> strategies{"contiguous", "lpt", "eplb", "evenkeel"};
+  std::vector<Strategy> strategies{Strategy::kContiguous, Strategy::kLpt, Strategy::kEplb, Strategy::kEvenkeel};
   double holdout = 0.0;
   std::optional<std::uint64_t> holdout_seed;
   std::optional<std::filesystem::path> out_dir;
@@ -47,16 +56,31 @@ struct Traffic {
   std::optional<TrialTraffic> trial;
 };
 
-std::vector<Strategy> parse_strategies(const std::vector<std::string>& names) {
+std::vector<Strategy> parse_strategies(const std::string& flag, const std::vector<std::string>& names) {
   std::vector<Strategy> strategies;
   for (const std::string& name : names) {
-    const Strategy strategy = value_or_exit(parse_strategy(name));
-    if (std::ranges::find(strategies, strategy) != strategies.end()) {
-      throw CommandError{{ErrorCode::kInvalidInput, fmt::format("--strategies names {} twice; name each once", name)}};
-    }
+    const Strategy strategy = value_or_exit(parse_strategy(flag, name));
+    if (std::ranges::find(strategies, strategy) != strategies.end())
+      refuse(fmt::format("{} names {} twice; name each once", flag, name));
     strategies.push_back(strategy);
   }
   return strategies;
+}
+
+/// Adds --strategies.
+void add_strategies(CLI::App& command, std::vector<Strategy>& strategies) {
+  std::vector<std::string> defaults;
+  for (const Strategy strategy : strategies) defaults.emplace_back(strategy_name(strategy));
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--strategies",
+          [&strategies](const std::vector<std::string>& names) {
+            strategies = parse_strategies("--strategies", names);
+          },
+          "Names with commas between them, of " + strategy_names())
+      ->delimiter(',')
+      ->default_str(fmt::format("[{}]", fmt::join(defaults, ",")))
+      ->envname(environment_name(command, "--strategies"));
 }
 
 void write_split(const std::filesystem::path& folder, const Split& split) {
@@ -79,7 +103,7 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
     SlackChoice choice = value_or_exit(
         choose_slack(*traffic.trial, cluster, std::move(options), arguments.model.step_time(cluster), observer));
     progress.show("");
-    print_notes({choice.note()});
+    print_note(choice.note());
     options = std::move(choice.options);
     slack_seconds = choice.seconds;
     windows = choice.windows;
@@ -157,7 +181,6 @@ void write_report(const CompareArguments& arguments, const Traffic& traffic, con
 }
 
 void run(const CompareArguments& arguments) {
-  const std::vector<Strategy> strategies = parse_strategies(arguments.strategies);
   check_robust(arguments.solve, arguments.from);
   const EpGroup group = arguments.cluster.read();
   const Cluster& whole_cluster = group.cluster;
@@ -172,12 +195,12 @@ void run(const CompareArguments& arguments) {
         value_or_exit(equal_slots_per_gpu(experts, arguments.solve.options.problem.redundant, whole_cluster.gpus)));
   }
   if (arguments.out_dir) {
-    make_folder(*arguments.out_dir);
+    ok_or_exit(make_folder(*arguments.out_dir));
     write_split(*arguments.out_dir, split);
   }
   Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows.value_or(1)), std::nullopt, std::nullopt,
                   std::nullopt};
-  if (arguments.solve.slack == "auto") {
+  if (!arguments.solve.slack) {
     traffic.trial.emplace(trace, split.fit, arguments.solve.windows);
     ok_or_exit(check_trials(*traffic.trial));
   }
@@ -188,7 +211,7 @@ void run(const CompareArguments& arguments) {
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   std::vector<ScoreRow> rows;
   std::vector<ReportPlacement> placements;
-  for (const Strategy strategy : strategies) {
+  for (const Strategy strategy : arguments.strategies) {
     placements.push_back(score(strategy, std::nullopt, traffic, cluster, arguments, progress));
     rows.push_back(placements.back().score);
   }
@@ -223,9 +246,7 @@ void add_compare_command(CLI::App& program) {
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);
   arguments->from.add_to(*command);
-  add_setting(*command, "--strategies", arguments->strategies, "Names with commas between them, of " + strategy_names())
-      ->delimiter(',')
-      ->capture_default_str();
+  add_strategies(*command, arguments->strategies);
   add_setting(*command, "--holdout", arguments->holdout,
               "Share of the sequences kept from the fit to score it; 0 fits all of them and scores none apart")
       ->capture_default_str();
@@ -249,13 +270,9 @@ void add_compare_command(CLI::App& program) {
       "  evenkeel compare trace.npz --gpus 8 --from running.json --max-moves 0.1 --strategies eplb,evenkeel\n"
       "  evenkeel compare trace.npz --gpus 8 --holdout 0.5 --html report.html --front 0,0.01,0.05,0.1");
   command->callback([arguments] {
-    if (!arguments->front.empty() && !arguments->html.file) {
-      throw CommandError{{ErrorCode::kInvalidInput, "--front is drawn in the report; give --html FILE too"}};
-    }
-    if (arguments->html.file == "-") {
-      throw CommandError{
-          {ErrorCode::kInvalidInput, "--html - wants the standard output that the scores go to; give it a file"}};
-    }
+    if (!arguments->front.empty() && !arguments->html.file)
+      refuse("--front is drawn in the report; give --html FILE too");
+    if (arguments->html.file == "-") refuse("--html - wants the standard output that the scores go to; give it a file");
     run(*arguments);
   });
 }

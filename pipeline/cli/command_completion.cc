@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/manual_page.h"
 #include "pipeline/cli/shell_completion.h"
@@ -22,8 +22,7 @@ const CLI::App* find_command(const CLI::App& program, const std::string& name) {
     if (command->get_name() == name) return command;
     names.push_back(command->get_name());
   }
-  throw CommandError{{ErrorCode::kInvalidInput, fmt::format("command '{}' is unknown{}; see 'evenkeel --help'", name,
-                                                            did_you_mean(name, names))}};
+  refuse(fmt::format("command '{}' is unknown{}; see 'evenkeel --help'", name, did_you_mean(name, names)));
 }
 
 }  // namespace

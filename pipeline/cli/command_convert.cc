@@ -6,11 +6,14 @@
 #include <optional>
 
 #include "partition/model/migration.h"
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/notes.h"
+#include "pipeline/cli/option_values.h"
+#include "pipeline/cli/parsed_option.h"
 #include "pipeline/engine/layer_ranges.h"
 #include "pipeline/engine/placement_file.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/report/output_file.h"
 
 namespace evenkeel {
@@ -19,34 +22,31 @@ namespace {
 struct ConvertArguments {
   std::filesystem::path input;
   std::filesystem::path output;
-  std::string format;
+  PlacementFormat format = PlacementFormat::kEvenkeel;
   std::optional<std::size_t> gpus;
   std::optional<std::size_t> nodes;
   std::optional<std::size_t> hidden_layers;
-  std::optional<std::string> layer_ids;
+  std::optional<std::vector<int>> layer_ids;
   std::optional<std::filesystem::path> from;
 };
 
-PlacementHints hints_of(const ConvertArguments& arguments) {
-  PlacementHints hints{{}, std::nullopt, arguments.gpus, arguments.nodes.value_or(1)};
-  if (!arguments.layer_ids) return hints;
-  auto layers = parse_layer_ranges(*arguments.layer_ids);
-  if (!layers) throw CommandError{{ErrorCode::kInvalidInput, "--layer-ids: " + layers.error().message}};
-  hints.layer_ids = *std::move(layers);
-  return hints;
+Result<std::vector<int>> parse_layer_ids(const std::string& flag, const std::string& text) {
+  auto layers = parse_layer_ranges(text);
+  if (!layers) return tl::unexpected(layers.error().about(flag));
+  return layers;
 }
 
 /// A flag that says otherwise than the file would be ignored in silence.
-void check_agreement(const ConvertArguments& arguments, const PlacementHints& hints, const Placement& placement) {
+void check_agreement(const ConvertArguments& arguments, const Placement& placement) {
   const auto check = [&](const char* flag, const std::string& given, const std::string& held) {
     if (given == held) return;
-    throw CommandError{{ErrorCode::kInvalidInput, fmt::format("{}: {} is {} but the file says {}; leave the flag out",
-                                                              arguments.input.string(), flag, given, held)}};
+    refuse(fmt::format("{}: {} is {} but the file says {}; leave the flag out", arguments.input.string(), flag, given,
+                       held));
   };
   if (arguments.gpus) check("--gpus", std::to_string(*arguments.gpus), std::to_string(placement.gpus()));
   if (arguments.nodes) check("--nodes", std::to_string(*arguments.nodes), std::to_string(placement.nodes()));
   if (arguments.layer_ids)
-    check("--layer-ids", layer_ranges_text(hints.layer_ids), layer_ranges_text(placement.layer_ids()));
+    check("--layer-ids", layer_ranges_text(*arguments.layer_ids), layer_ranges_text(placement.layer_ids()));
 }
 
 /// The placement with what stays on a GPU in the slot it has in the running map.
@@ -56,38 +56,34 @@ Placement with_kept_slots(const std::filesystem::path& from, const Placement& pl
       read_placement(from, {layers, placement.experts(), std::nullopt}, placement.gpus(), placement.nodes()));
   const bool is_of_model = std::ranges::equal(running.layer_ids(), placement.layer_ids());
   if (is_of_model && running.fields().slots_of_gpu != placement.fields().slots_of_gpu) {
-    throw CommandError{
-        {ErrorCode::kInvalidInput,
-         fmt::format("{}: its GPUs have other numbers of slots ({} a layer against {}); give the map that "
-                     "the placement follows on the same slots",
-                     from.string(), running.slots(), placement.slots())}};
+    refuse(
+        fmt::format("{}: its GPUs have other numbers of slots ({} a layer against {}); give the map that the placement "
+                    "follows on the same slots",
+                    from.string(), running.slots(), placement.slots()));
   }
-  auto kept = keep_slots(running, placement);
-  if (!kept) throw CommandError{{kept.error().code, from.string() + ": " + kept.error().message}};
-  return *std::move(kept);
+  return value_or_exit(keep_slots(running, placement), from.string());
 }
 
-void run(const ConvertArguments& arguments) {
-  const PlacementHints hints = hints_of(arguments);
+void run(const ConvertArguments& arguments, const CLI::App& program) {
+  const PlacementHints hints{arguments.layer_ids.value_or(std::vector<int>()), std::nullopt, arguments.gpus,
+                             arguments.nodes.value_or(1)};
   PlacementFile file = value_or_exit(read_placement_file(arguments.input, hints));
-  check_agreement(arguments, hints, file.placement);
+  check_agreement(arguments, file.placement);
   if (arguments.from) {
     Placement kept = with_kept_slots(*arguments.from, file.placement);
     if (kept != file.placement) {
       file.notes.push_back(
-          fmt::format("the order of slots inside GPUs is changed, so that experts that stay keep their "
-                      "slot of {}",
-                      arguments.from->string()));
+          {fmt::format("the order of slots inside GPUs is changed, so that experts that stay keep their slot of {}",
+                       arguments.from->string())});
     }
     file.placement = std::move(kept);
   }
   ModelShape shape{{}, file.placement.experts(), file.hidden_layers};
   shape.layer_ids.assign(file.placement.layer_ids().begin(), file.placement.layer_ids().end());
   if (arguments.hidden_layers) shape.hidden_layers = arguments.hidden_layers;
-  const PlacementFormat format = *placement_format(arguments.format);
-  ok_or_exit(write_output(arguments.output, value_or_exit(placement_text(file.placement, format, shape))));
-  print_notes(file.notes);
-  print_notes(placement_losses(file.placement, format, shape));
+  ok_or_exit(write_output(arguments.output, value_or_exit(placement_text(file.placement, arguments.format, shape))));
+  print_notes(program, file.notes);
+  print_notes(program, placement_losses(file.placement, arguments.format, shape));
 }
 
 }  // namespace
@@ -97,14 +93,12 @@ void add_convert_command(CLI::App& program) {
   auto arguments = std::make_shared<ConvertArguments>();
   command->add_option("PLACEMENT", arguments->input, "A placement of any known format")->required();
   command->add_option("-o,--output", arguments->output, "Where the placement goes; - is standard output")->required();
-  add_setting(*command, "--format", arguments->format, "Format to write")
-      ->required()
-      ->check(CLI::IsMember(placement_format_names()));
+  add_choice(*command, "--format", arguments->format, format_names(), "Format to write")->required();
   add_setting(*command, "--gpus", arguments->gpus, "GPUs of the placement, where its format does not hold them");
   add_setting(*command, "--nodes", arguments->nodes,
               "Nodes the GPUs are spread over, where the format does not hold them; default 1");
-  add_setting(*command, "--layer-ids", arguments->layer_ids,
-              "Numbers of the model's MoE layers, such as 3-60, where the format does not hold them");
+  add_parsed(*command, "--layer-ids", arguments->layer_ids, parse_layer_ids,
+             "Numbers of the model's MoE layers, such as 3-60, where the format does not hold them");
   add_setting(*command, "--hidden-layers", arguments->hidden_layers,
               "All layers of the model, for formats with a row for each; default: as in the placement, or the last MoE "
               "layer + 1")
@@ -116,7 +110,7 @@ void add_convert_command(CLI::App& program) {
       "  evenkeel convert placement.json -o map.json --format sglang --hidden-layers 61\n"
       "  evenkeel convert map.json -o moe_load_balancer.yaml --format trtllm --gpus 32 --layer-ids 3-60\n"
       "  evenkeel convert planned.json -o expert_map.json --format ascend --from running.json");
-  command->callback([arguments] { run(*arguments); });
+  command->callback([arguments, &program] { run(*arguments, program); });
 }
 
 }  // namespace evenkeel

@@ -3,9 +3,13 @@
 #include <memory>
 #include <optional>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/cluster_arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/cli/recorded_options.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
@@ -26,27 +30,27 @@ void run(const EvaluateArguments& arguments) {
   const EpGroup group = arguments.cluster.read();
   const Cluster& cluster = group.cluster;
   Progress progress;
-  const Trace trace = arguments.selection.of_group(
-      arguments.input, group, arguments.selection.read(arguments.input, arguments.model.spec, progress));
-  const RoutingProfile profile = profile_of(trace);
+  Trace trace = arguments.selection.of_group(arguments.input, group,
+                                             arguments.selection.read(arguments.input, arguments.model.spec, progress));
+  const std::size_t parts = trace.parts();
+  const RoutingProfile profile = profile_of(std::move(trace));
   std::vector<Placement> placements;
   for (const auto& path : arguments.placements) {
-    placements.push_back(value_or_exit(read_placement(path, trace.shape, cluster.gpus, cluster.nodes)));
+    placements.push_back(value_or_exit(read_placement(path, profile.shape, cluster.gpus, cluster.nodes)));
   }
   std::vector<ScoreRow> rows;
   for (std::size_t i = 0; i < placements.size(); ++i) {
     const Placement* const from = i == 0 ? nullptr : &placements.front();
     ScoreRow row{
         arguments.placements[i].string(), SolveStatus::kOk, std::nullopt, std::nullopt, std::nullopt, std::nullopt, {}};
-    auto metrics =
-        measure(profile, placements[i], cluster, arguments.model.step_time(cluster), arguments.model.comm(), from);
-    if (!metrics) throw CommandError{{metrics.error().code, row.strategy + ": " + metrics.error().message}};
-    row.in_sample = *std::move(metrics);
+    row.in_sample = value_or_exit(
+        measure(profile, placements[i], cluster, arguments.model.step_time(cluster), arguments.model.comm(), from),
+        row.strategy);
     rows.push_back(std::move(row));
   }
   if (arguments.json) {
     const auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), nullptr);
-    ok_or_exit(write_output("-", json_text(scores_json(options, trace.parts(), 0, rows))));
+    ok_or_exit(write_output("-", json_text(scores_json(options, parts, 0, rows))));
   } else {
     ok_or_exit(write_output("-", scores_table(rows)));
   }

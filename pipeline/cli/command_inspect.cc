@@ -1,8 +1,11 @@
 #include <memory>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/inspect/inspection.h"
 #include "pipeline/inspect/inspection_json.h"
 #include "pipeline/inspect/inspection_text.h"

@@ -5,15 +5,23 @@
 #include <numeric>
 #include <optional>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/cluster_arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/from_arguments.h"
 #include "pipeline/cli/html_option.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/notes.h"
+#include "pipeline/cli/option_values.h"
+#include "pipeline/cli/parsed_option.h"
 #include "pipeline/cli/progress.h"
-#include "pipeline/cli/slack_choice.h"
+#include "pipeline/cli/recorded_options.h"
+#include "pipeline/cli/solve_arguments.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
+#include "pipeline/slack/slack_choice.h"
 
 namespace evenkeel {
 namespace {
@@ -25,20 +33,21 @@ struct PartitionArguments {
   ModelArguments model;
   SolveArguments solve;
   FromArguments from;
-  std::string strategy = "evenkeel";
+  Strategy strategy = Strategy::kEvenkeel;
   std::filesystem::path output;
-  std::string format = "evenkeel";
+  PlacementFormat format = PlacementFormat::kEvenkeel;
   std::optional<std::filesystem::path> report;
   HtmlArguments html;
   bool json = false;
+  /// For the flags of notes.
+  const CLI::App* program = nullptr;
 };
 
 /// A budget that a strategy would not look at is not to be passed over in silence.
 void check_budget(Strategy strategy, const FromArguments& from) {
   if (keeps_budget_of_moves(strategy) || !from.has_budget()) return;
-  throw CommandError{{ErrorCode::kInvalidInput,
-                      fmt::format("strategy {} keeps no budget of moves; give --strategy evenkeel, or leave {} out",
-                                  strategy_name(strategy), from.bytes_max ? "--max-bytes" : "--max-moves")}};
+  refuse(fmt::format("strategy {} keeps no budget of moves; give --strategy evenkeel, or leave {} out",
+                     strategy_name(strategy), from.budget_flag()));
 }
 
 /// Where a group's placement goes: beside the others under the group's name.
@@ -69,52 +78,62 @@ struct GroupFiles {
   std::optional<std::filesystem::path> html;
 };
 
+/// The slack, and the windows to fit at once, where they are to be chosen.
+std::optional<SlackChoice> chosen_slack(const PartitionArguments& arguments, const Trace& trace, const Cluster& cluster,
+                                        const PlaceOptions& options, const StageObserver& observer) {
+  if (!arguments.solve.chooses_slack(arguments.strategy)) return std::nullopt;
+  std::vector<std::size_t> sequences(trace.parts());
+  std::iota(sequences.begin(), sequences.end(), std::size_t{0});
+  return value_or_exit(choose_slack({trace, sequences, arguments.solve.windows}, cluster, options,
+                                    arguments.model.step_time(cluster), observer));
+}
+
 /// Places the experts of one EP group, and writes its placement.
-ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, const EpGroup& group, const Trace& trace,
-                     const GroupFiles& files, Progress& progress, std::string& summary) {
-  RoutingProfile profile = profile_of(trace, arguments.solve.windows.value_or(1));
-  const PlacementFormat format = *placement_format(arguments.format);
+ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, Trace trace, const GroupFiles& files,
+                     Progress& progress, std::string& summary) {
+  const PlacementFormat format = arguments.format;
   const bool is_for_engine = format != PlacementFormat::kEvenkeel;
-  const Comm comm = arguments.model.comm(is_for_engine && !profile.paths.empty() ? Comm::kDispatch : Comm::kResident);
+  const Comm comm = arguments.model.comm(is_for_engine && !trace.paths.empty() ? Comm::kDispatch : Comm::kResident);
   const StepTimeModel step_time = arguments.model.step_time(group.cluster);
+  RoutingProfile profile = loads_of(trace, arguments.solve.windows.value_or(1));
+  const std::size_t redundant = arguments.solve.options.problem.redundant;
   auto replan = arguments.from.read(profile, group.cluster, step_time, arguments.solve.options.problem.survive);
-  const Cluster cluster = arguments.from.settled(group.cluster, replan, profile.shape,
-                                                 arguments.solve.options.problem.redundant, step_time);
-  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, profile.shape.experts);
+  const Cluster cluster = arguments.from.settled(group.cluster, replan, profile.shape, redundant, step_time);
+  PlaceOptions options =
+      arguments.solve.with(arguments.strategy, arguments.model, comm, cluster, profile.shape.experts);
   options.problem.replan = std::move(replan);
-  const auto observer = [&](std::string_view stage) {
-    progress.show(fmt::format("{}: {}", arguments.strategy, stage));
-  };
-  double slack_seconds = 0;
-  std::optional<std::size_t> chosen_windows;
-  if (arguments.solve.chooses_slack(strategy)) {
-    std::vector<std::size_t> sequences(trace.parts());
-    std::iota(sequences.begin(), sequences.end(), std::size_t{0});
-    SlackChoice choice = value_or_exit(
-        choose_slack({trace, sequences, arguments.solve.windows}, cluster, std::move(options), step_time, observer));
+  const std::string name(strategy_name(arguments.strategy));
+  const auto observer = [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); };
+  const auto choice = chosen_slack(arguments, trace, cluster, options, observer);
+  if (choice) {
     progress.show("");
-    print_notes({choice.note()});
-    options = std::move(choice.options);
-    slack_seconds = choice.seconds;
-    chosen_windows = choice.windows;
-    if (choice.windows != profile.windows.size()) profile = profile_of(trace, choice.windows);
+    print_note(choice->note());
+    options = choice->options;
+    if (choice->windows != profile.windows.size()) profile = loads_of(trace, choice->windows);
   }
+  // The token paths are most of the memory, so they are held once.
+  if (!trace.paths.empty()) profile.paths = std::move(trace.paths);
   const Solution solution = value_or_exit(place(profile, cluster, options, observer));
-  ScoreRow row{arguments.strategy, solution.status, slack_seconds + solution.solve_seconds,
-               std::nullopt,       std::nullopt,    solution.certificate,
-               solution.stages,    solution.replan};
+  ScoreRow row{name,
+               solution.status,
+               (choice ? choice->seconds : 0.0) + solution.solve_seconds,
+               std::nullopt,
+               std::nullopt,
+               solution.certificate,
+               solution.stages,
+               solution.replan};
   const Placement* const running = options.problem.replan ? &options.problem.replan->running : nullptr;
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
-  ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, trace.shape))));
+  ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, profile.shape))));
   if (files.html) {
     progress.show("report");
     write_report(arguments, *files.html, profile, cluster, comm, running, {row, solution.placement});
   }
   progress.show("");
-  print_notes(placement_losses(solution.placement, format, trace.shape));
-  if (chosen_windows) {
+  print_notes(*arguments.program, placement_losses(solution.placement, format, profile.shape));
+  if (choice) {
     row.slack = options.problem.load_slack_ratio;
-    row.windows = chosen_windows;
+    row.windows = choice->windows;
   }
   if (row.replan) summary += replan_text(*row.replan, solution.placement) + "\n";
   summary += fmt::format("wrote {} ({} layers of {} slots on {} GPUs)\n", files.output.string(),
@@ -123,17 +142,14 @@ ScoreRow place_group(const PartitionArguments& arguments, Strategy strategy, con
 }
 
 void run(const PartitionArguments& arguments) {
-  const Strategy strategy = value_or_exit(parse_strategy(arguments.strategy));
-  check_budget(strategy, arguments.from);
+  check_budget(arguments.strategy, arguments.from);
   check_robust(arguments.solve, arguments.from);
   const std::vector<EpGroup> groups = arguments.cluster.read_groups();
   const bool is_one = groups.size() == 1;
-  if (!is_one && (arguments.output == "-" || arguments.from.file)) {
-    throw CommandError{{ErrorCode::kInvalidInput,
-                        "the cluster file has several EP groups; name one with --ep-group, for -o - and for --from"}};
-  }
+  if (!is_one && (arguments.output == "-" || arguments.from.file))
+    refuse("the cluster file has several EP groups; name one with --ep-group, for -o - and for --from");
   Progress progress;
-  const Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
+  Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
   std::vector<ScoreRow> rows;
   std::string summary;
   for (const EpGroup& group : groups) {
@@ -142,8 +158,9 @@ void run(const PartitionArguments& arguments) {
       files.output = named(files.output, group.name);
       if (files.html) files.html = named(*files.html, group.name);
     }
-    rows.push_back(place_group(arguments, strategy, group, arguments.selection.of_group(arguments.input, group, trace),
-                               files, progress, summary));
+    const bool is_last = &group == &groups.back();
+    Trace traffic = arguments.selection.of_group(arguments.input, group, is_last ? std::move(trace) : trace);
+    rows.push_back(place_group(arguments, group, std::move(traffic), files, progress, summary));
     if (!is_one) rows.back().strategy = group.name;
   }
   nlohmann::ordered_json report = to_json(rows.front());
@@ -165,17 +182,18 @@ void add_partition_command(CLI::App& program) {
   CLI::App* const command =
       program.add_subcommand("partition", "Place the experts of a recorded trace and write the map");
   auto arguments = std::make_shared<PartitionArguments>();
+  arguments->program = &program;
   arguments->input.add_to(*command);
   arguments->selection.add_to(*command);
   arguments->cluster.add_to(*command);
   arguments->model.add_to(*command);
   arguments->solve.add_to(*command);
   arguments->from.add_to(*command);
-  add_setting(*command, "--strategy", arguments->strategy, "One of " + strategy_names())->capture_default_str();
+  add_parsed(*command, "--strategy", arguments->strategy, parse_strategy, "One of " + strategy_names())
+      ->default_str(std::string(strategy_name(arguments->strategy)));
   command->add_option("-o,--output", arguments->output, "Where the placement goes; - is standard output")->required();
-  add_setting(*command, "--format", arguments->format, "Format of the placement")
-      ->check(CLI::IsMember(placement_format_names()))
-      ->capture_default_str();
+  add_choice(*command, "--format", arguments->format, format_names(), "Format of the placement")
+      ->default_str(name_of(format_names(), arguments->format));
   command->add_option("--report", arguments->report, "Also write the figures as JSON here");
   arguments->html.add_to(*command);
   command->add_flag("--json", arguments->json, "Print the figures as JSON instead of a table");
@@ -189,9 +207,7 @@ void add_partition_command(CLI::App& program) {
     const int on_stdout = int{arguments->json} + int{arguments->output == "-"} + int{arguments->report == "-"} +
                           int{arguments->html.file == "-"};
     if (on_stdout > 1) {
-      throw CommandError{
-          {ErrorCode::kInvalidInput,
-           "more than one of --json, -o -, --report - and --html - want standard output; write the others to files"}};
+      refuse("more than one of --json, -o -, --report - and --html - want standard output; write the others to files");
     }
     run(*arguments);
   });

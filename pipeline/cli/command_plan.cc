@@ -9,10 +9,14 @@
 #include "partition/cost/metrics.h"
 #include "partition/migrate/decision.h"
 #include "partition/migrate/plan.h"
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/cluster_arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/plan_report.h"
 #include "pipeline/report/scores.h"
@@ -56,9 +60,9 @@ double expert_bytes_of(const PlanArguments& arguments) {
 std::chrono::duration<double> step_time_of(const PlanArguments& arguments, const RoutingProfile& profile,
                                            const std::filesystem::path& path, const Placement& placement,
                                            const Cluster& cluster) {
-  const auto metrics = measure(profile, placement, cluster, arguments.model.step_time(cluster), arguments.model.comm());
-  if (!metrics) throw CommandError{{metrics.error().code, path.string() + ": " + metrics.error().message}};
-  return std::chrono::duration<double>(metrics->step_time_seconds);
+  const Metrics metrics = value_or_exit(
+      measure(profile, placement, cluster, arguments.model.step_time(cluster), arguments.model.comm()), path.string());
+  return std::chrono::duration<double>(metrics.step_time_seconds);
 }
 
 PlanVerdict verdict_of(const PlanArguments& arguments, const std::optional<RoutingProfile>& profile,
@@ -90,7 +94,7 @@ PlanVerdict verdict_of(const PlanArguments& arguments, const std::optional<Routi
 
 void write_epochs(const std::filesystem::path& folder, const std::vector<Placement>& placements,
                   const ModelShape& shape) {
-  make_folder(folder);
+  ok_or_exit(make_folder(folder));
   for (std::size_t i = 0; i < placements.size(); ++i) {
     ok_or_exit(write_output(folder / fmt::format("epoch-{:03}.json", i + 1),
                             value_or_exit(placement_text(placements[i], PlacementFormat::kEvenkeel, shape))));

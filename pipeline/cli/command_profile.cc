@@ -4,9 +4,12 @@
 #include <memory>
 #include <optional>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/profile/profile_file.h"
 #include "pipeline/profile/profiler.h"
 #include "pipeline/report/output_file.h"

@@ -5,12 +5,16 @@
 #include <memory>
 #include <optional>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/cluster_arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/html_option.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/notes.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/replay/lane.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/replay_report.h"
@@ -49,7 +53,7 @@ class Day {
     if (std::ranges::find(names, "never") == names.end()) names.insert(names.begin(), "never");
     for (auto name = names.begin(); name != names.end(); ++name) {
       if (std::find(names.begin(), name, *name) != name)
-        throw CommandError{{ErrorCode::kInvalidInput, fmt::format("--policy names {} twice; name each once", *name)}};
+        refuse(fmt::format("--policy names {} twice; name each once", *name));
     }
     names_ = std::move(names);
   }
@@ -92,18 +96,15 @@ class Day {
 
 /// Refuses sweeps of what nothing looks at.
 void check_sweeps(const ReplayArguments& arguments) {
-  if (arguments.start && arguments.redundant != std::vector<std::size_t>{0}) {
-    throw CommandError{
-        {ErrorCode::kInvalidInput,
-         "--start and --redundant are both given; the placement has its own spare slots, leave one out"}};
-  }
+  if (arguments.start && arguments.redundant != std::vector<std::size_t>{0})
+    refuse("--start and --redundant are both given; the placement has its own spare slots, leave one out");
   const auto is_searched = [](const std::string& name) {
     return name.starts_with("every:") && (name.ends_with(":evenkeel") || name.ends_with(":metis-glpk"));
   };
   if (arguments.slack.size() > 1 && std::ranges::none_of(arguments.policies, is_searched)) {
-    throw CommandError{{ErrorCode::kInvalidInput,
-                        "--slack has several values, but no policy trades load for traffic: evenkeel decides on loads "
-                        "alone; add --policy every:N:evenkeel, or give one"}};
+    refuse(
+        "--slack has several values, but no policy trades load for traffic: evenkeel decides on loads alone; add "
+        "--policy every:N:evenkeel, or give one");
   }
 }
 
@@ -143,9 +144,8 @@ void run(const ReplayArguments& arguments) {
   ok_or_exit(reader.finish());
   progress.show("");
   if (reader.has_loads())
-    print_notes(
-        {"the recording is of loads: step times are of computing alone, the same for every --comm and number of "
-         "nodes"});
+    print_note(
+        "the recording is of loads: step times are of computing alone, the same for every --comm and number of nodes");
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
   const PolicyOptions& policy = days.front()->options().policy;

@@ -5,9 +5,11 @@
 #include <numeric>
 #include <optional>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/synth/synth_trace.h"
 
@@ -22,8 +24,6 @@ struct SynthArguments {
   SynthOptions options;
   std::filesystem::path output;
 };
-
-[[noreturn]] void refuse(std::string message) { throw CommandError{{ErrorCode::kInvalidInput, std::move(message)}}; }
 
 /// The model, or one of the given shape without anything else.
 ModelSpec shape_of(const SynthArguments& arguments) {

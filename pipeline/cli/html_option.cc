@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/inspect/inspection.h"
 
 namespace evenkeel {

@@ -4,10 +4,14 @@
 
 #include <cstdio>
 
+#include "pipeline/flags/field_flags.h"
+
 namespace evenkeel {
 
-void print_notes(const std::vector<std::string>& notes) {
-  for (const std::string& note : notes) fmt::print(stderr, "note: {}\n", note);
+void print_note(const std::string& text) { fmt::print(stderr, "note: {}\n", text); }
+
+void print_notes(const CLI::App& program, const std::vector<Note>& notes) {
+  for (const Note& note : notes) print_note(with_flags(program, note.text, note.fields));
 }
 
 }  // namespace evenkeel

@@ -170,7 +170,7 @@ Result<EpGroup> read_group(const Document& document) {
   const auto check = [&]() -> Status {
     const Status status = cluster.validate();
     if (status) return {};
-    return tl::unexpected(Error{status.error().code, fmt::format("{}: {}", document.name, status.error().message)});
+    return tl::unexpected(status.error().about(document.name));
   };
   // The lists are of as many GPUs as are valid.
   EVENKEEL_TRY_STATUS(check());
@@ -246,8 +246,8 @@ Result<EpGroup> named_group(const std::vector<EpGroup>& groups, const std::strin
 
 Result<EpGroup> only_group(const std::vector<EpGroup>& groups, const std::string& path_or_name) {
   if (groups.size() == 1) return groups.front();
-  return invalid_input(
-      fmt::format("{}: it has several EP groups; name one with --ep-group: {}", path_or_name, names_of(groups)));
+  return invalid_input(fmt::format("{}: it has several EP groups; name one of {}", path_or_name, names_of(groups)),
+                       {"ep_group"});
 }
 
 }  // namespace evenkeel

@@ -13,7 +13,7 @@
 namespace evenkeel {
 
 /// The keys that a settings file of a program may have: its options that the environment may set, with underscores
-/// (min_tokens for --min-tokens), but for --config itself.
+/// (min_tokens), but for the one that names the file itself.
 [[nodiscard]] std::vector<std::string> setting_keys(const CLI::App& program);
 
 /// Gives every option of a parsed command line that neither a flag nor the environment has set the file's value, if it

@@ -10,10 +10,12 @@ namespace evenkeel {
 Result<PlacementFile> placement_of(EngineMap map, const PlacementHints& hints, const std::string& path) {
   const auto gpus = map.gpus ? map.gpus : hints.gpus;
   const std::size_t slots = map.rows.cols();
-  if (!gpus) return invalid_input(fmt::format("{}: its format does not hold the number of GPUs; give --gpus N", path));
+  if (!gpus)
+    return invalid_input(fmt::format("{}: its format does not hold the number of GPUs; give it", path), {"gpus"});
   if (*gpus == 0 || slots % *gpus != 0) {
-    return invalid_input(fmt::format("{}: {} slots do not divide over {} GPUs; give the --gpus the map was made for",
-                                     path, slots, *gpus));
+    return invalid_input(fmt::format("{}: {} slots do not divide over {} GPUs; give the number the map was made for",
+                                     path, slots, *gpus),
+                         {"gpus"});
   }
   const std::size_t largest = *std::ranges::max_element(map.rows.cells());
   if (largest >= slots) {
@@ -27,7 +29,7 @@ Result<PlacementFile> placement_of(EngineMap map, const PlacementHints& hints, c
                          .slots_of_gpu = std::vector<std::uint32_t>(*gpus, static_cast<std::uint32_t>(slots / *gpus)),
                          .expert_of_slot = std::move(map.rows),
                          .shares = std::nullopt});
-  if (!placement) return invalid_input(fmt::format("{}: {}", path, placement.error().message));
+  if (!placement) return tl::unexpected(placement.error().about(path));
   return PlacementFile{*std::move(placement), map.hidden_layers, std::move(map.notes)};
 }
 

@@ -22,13 +22,20 @@ struct PlacementHints {
   std::size_t nodes = 1;
 };
 
+/// What a user should know of a result that is good, a line.
+struct Note {
+  std::string text;
+  /// Options that change it, as Error::fields.
+  std::vector<std::string> fields = {};
+};
+
 /// A placement as a file has it.
 struct PlacementFile {
   Placement placement;
   /// Rows of a file that has one for every hidden layer.
   std::optional<std::size_t> hidden_layers;
-  /// What was guessed or left out, a line each.
-  std::vector<std::string> notes;
+  /// What was guessed or left out.
+  std::vector<Note> notes;
 };
 
 /// What every engine's file comes down to: a row of experts a layer, equally many slots on every GPU.
@@ -38,7 +45,7 @@ struct EngineMap {
   /// Absent where the format lacks it.
   std::optional<std::size_t> gpus;
   std::optional<std::size_t> hidden_layers;
-  std::vector<std::string> notes;
+  std::vector<Note> notes;
 };
 
 /// The placement that a map is. Fails with kInvalidInput where slots do not divide over the GPUs, no number of GPUs is

@@ -66,21 +66,21 @@ const std::array<Format, 6> kFormats{{
 const Format& format_of(PlacementFormat id) { return *std::ranges::find(kFormats, id, &Format::id); }
 
 /// What is lost of the numbers of the layers.
-std::optional<std::string> layer_loss(const Placement& placement, const Format& format, const ModelShape& shape) {
+std::optional<Note> layer_loss(const Placement& placement, const Format& format, const ModelShape& shape) {
   const std::string layers = layer_ranges_text(placement.layer_ids());
   const std::size_t hidden_layers = hidden_layers_of(placement, shape);
   const bool has_dense = hidden_layers != placement.layers();
   if (format.layers == Layers::kEveryHidden && has_dense) {
-    return fmt::format("which of the {} rows are MoE layers ({}); read it with --layer-ids {}", hidden_layers, layers,
-                       layers);
+    return Note{fmt::format("which of the {} rows are MoE layers; read it with layer ids {}", hidden_layers, layers),
+                {"layer_ids"}};
   }
   if (format.layers == Layers::kFromZero &&
       static_cast<std::size_t>(placement.layer_ids().back()) + 1 != placement.layers()) {
-    return fmt::format("the numbers of the MoE layers ({}), its rows count from 0; read it with --layer-ids {}", layers,
-                       layers);
+    return Note{fmt::format("the numbers of the MoE layers, its rows count from 0; read it with layer ids {}", layers),
+                {"layer_ids"}};
   }
   if (format.layers == Layers::kAbsolute && hidden_layers != static_cast<std::size_t>(placement.layer_ids().back()) + 1)
-    return fmt::format("the number of hidden layers ({})", hidden_layers);
+    return Note{fmt::format("the number of hidden layers ({})", hidden_layers)};
   return std::nullopt;
 }
 
@@ -104,23 +104,24 @@ Result<std::string> placement_text(const Placement& placement, PlacementFormat f
   return format_of(format).write(placement, shape);
 }
 
-std::vector<std::string> placement_losses(const Placement& placement, PlacementFormat id, const ModelShape& shape) {
+std::vector<Note> placement_losses(const Placement& placement, PlacementFormat id, const ModelShape& shape) {
   const Format& format = format_of(id);
-  std::vector<std::string> losses;
-  const auto add = [&](const std::string& loss) {
-    losses.push_back(fmt::format("format {} does not hold {}", format.name, loss));
+  std::vector<Note> losses;
+  const auto add = [&](Note loss) {
+    losses.push_back({fmt::format("format {} does not hold {}", format.name, loss.text), std::move(loss.fields)});
   };
-  if (!format.holds_gpus) add(fmt::format("the number of GPUs; read it with --gpus {}", placement.gpus()));
+  if (!format.holds_gpus)
+    add({fmt::format("the number of GPUs; read it as one of {} GPUs", placement.gpus()), {"gpus"}});
   if (!format.holds_all_else && placement.nodes() > 1)
-    add(fmt::format("the number of nodes; read it with --nodes {}", placement.nodes()));
+    add({fmt::format("the number of nodes; read it as one of {} nodes", placement.nodes()), {"nodes"}});
   if (!format.holds_all_else && placement.fields().shares)
-    add("the shares of replicas; engines split an expert's tokens evenly");
+    add({"the shares of replicas; engines split an expert's tokens evenly"});
   if (const auto loss = layer_loss(placement, format, shape)) add(*loss);
   if (format.layers == Layers::kEveryHidden && !shape.hidden_layers) {
-    losses.push_back(
-        fmt::format("{} rows are written, one for each hidden layer up to the last MoE layer; give --hidden-layers N "
-                    "where the model has more",
-                    hidden_layers_of(placement, shape)));
+    losses.push_back({fmt::format("{} rows are written, one for each hidden layer up to the last MoE layer; give the "
+                                  "number of hidden layers where the model has more",
+                                  hidden_layers_of(placement, shape)),
+                      {"hidden_layers"}});
   }
   return losses;
 }

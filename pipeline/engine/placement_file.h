@@ -17,7 +17,7 @@ namespace evenkeel {
 /// Formats placements are written in; docs/reference/formats.md says what each can hold.
 enum class PlacementFormat { kEvenkeel, kSglang, kVllm, kVllmPr49572, kTrtllm, kAscend };
 
-/// Names of the formats on the command line, in documented order.
+/// Names of the formats as users give them, in documented order.
 [[nodiscard]] const std::vector<std::string>& placement_format_names();
 [[nodiscard]] std::optional<PlacementFormat> placement_format(std::string_view name);
 
@@ -27,9 +27,9 @@ enum class PlacementFormat { kEvenkeel, kSglang, kVllm, kVllmPr49572, kTrtllm, k
 [[nodiscard]] Result<std::string> placement_text(const Placement& placement, PlacementFormat format,
                                                  const ModelShape& shape);
 
-/// What the content lacks of the placement, a line each: nodes, shares, numbers of layers, ... Pure.
-[[nodiscard]] std::vector<std::string> placement_losses(const Placement& placement, PlacementFormat format,
-                                                        const ModelShape& shape);
+/// What the content lacks of the placement: nodes, shares, numbers of layers, ... Pure.
+[[nodiscard]] std::vector<Note> placement_losses(const Placement& placement, PlacementFormat format,
+                                                 const ModelShape& shape);
 
 /// Reads a placement of any known format, recognised by content. Fails with kInvalidInput.
 [[nodiscard]] Result<PlacementFile> read_placement_file(const std::filesystem::path& path, const PlacementHints& hints);

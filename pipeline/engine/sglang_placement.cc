@@ -20,21 +20,24 @@ bool is_start_row(std::span<const ExpertIndex> row, std::size_t experts) {
   return true;
 }
 
-std::vector<int> layers_of_rows(const Grid<ExpertIndex>& rows, std::vector<std::string>& notes) {
+std::vector<int> layers_of_rows(const Grid<ExpertIndex>& rows, std::vector<Note>& notes) {
   const std::size_t experts = std::size_t{*std::ranges::max_element(rows.cells())} + 1;
   std::vector<int> moe;
   std::vector<int> dense;
   for (std::size_t row = 0; row < rows.rows(); ++row)
     (is_start_row(rows[row], experts) ? dense : moe).push_back(static_cast<int>(row));
   if (moe.empty()) {
-    notes.push_back("every row holds expert i % E in slot i; all are taken for MoE layers, --layer-ids says otherwise");
+    notes.push_back({"every row holds expert i % E in slot i; all are taken for MoE layers unless layer ids are given",
+                     {"layer_ids"}});
     return dense;
   }
   if (!dense.empty()) {
     notes.push_back(
-        fmt::format("rows {} hold expert i % E in slot i; they are taken for dense layers and left out, --layer-ids "
-                    "says otherwise",
-                    layer_ranges_text(dense)));
+        {fmt::format(
+             "rows {} hold expert i % E in slot i; they are taken for dense layers and left out unless layer ids "
+             "are given",
+             layer_ranges_text(dense)),
+         {"layer_ids"}});
   }
   return moe;
 }
@@ -50,9 +53,9 @@ Result<std::string> sglang_placement_text(const Placement& placement, const Mode
   const std::size_t hidden_layers = hidden_layers_of(placement, shape);
   const auto last = static_cast<std::size_t>(placement.layer_ids().back());
   if (hidden_layers <= last || hidden_layers > kLayerNumbersMax) {
-    return invalid_input(fmt::format("{} hidden layers do not hold the MoE layers {}; give --hidden-layers {} to {}",
-                                     hidden_layers, layer_ranges_text(placement.layer_ids()), last + 1,
-                                     kLayerNumbersMax));
+    return invalid_input(fmt::format("{} hidden layers do not hold the MoE layers {}; give {} to {}", hidden_layers,
+                                     layer_ranges_text(placement.layer_ids()), last + 1, kLayerNumbersMax),
+                         {"hidden_layers"});
   }
   Grid<ExpertIndex> rows(hidden_layers, placement.slots());
   for (std::size_t layer = 0; layer < rows.rows(); ++layer) {

@@ -38,7 +38,7 @@ Result<PlacementFile> parse_trtllm_placement(const nlohmann::json& document, con
       map, parse_layer_assignments(document.at(kAssignmentsKey), slots, fmt::format("{}: {}", path, kAssignmentsKey)));
   if (updates > 0) {
     map.notes.push_back(
-        fmt::format("layer_updates_per_iter {} (TensorRT-LLM changes the map itself) is left out", updates));
+        {fmt::format("layer_updates_per_iter {} (TensorRT-LLM changes the map itself) is left out", updates)});
   }
   return placement_of(std::move(map), hints, path);
 }

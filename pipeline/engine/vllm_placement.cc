@@ -71,7 +71,8 @@ Result<PlacementFile> parse_vllm_list_placement(const nlohmann::json& document, 
   }
   if (hints.layer_ids.empty()) {
     return invalid_input(
-        fmt::format("{}: it is one list for all layers; give --layer-ids such as 3-60 to say which these are", path));
+        fmt::format("{}: it is one list for all layers; give layer ids such as 3-60 to say which these are", path),
+        {"layer_ids"});
   }
   EngineMap map{hints.layer_ids, {}, std::nullopt, std::nullopt, {}};
   map.rows = Grid<ExpertIndex>(map.layer_ids.size(), document.size());

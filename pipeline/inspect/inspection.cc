@@ -78,23 +78,25 @@ void measure_paths(const Trace& trace, const RoutingProfile& profile, const Insp
 
 Status InspectOptions::validate() const {
   if (windows < 2 || windows > kWindowsMax) {
-    return invalid_input(fmt::format("--windows is {}; give 2 to {}", windows, kWindowsMax));
+    return invalid_input(fmt::format("windows is {}; give 2 to {}", windows, kWindowsMax), {"windows"});
   }
   for (const std::size_t tokens : segments) {
     if (tokens < 1 || tokens > kSegmentMax) {
-      return invalid_input(fmt::format("--segments names {}; give lengths of 1 to {} tokens", tokens, kSegmentMax));
+      return invalid_input(fmt::format("segments names {}; give lengths of 1 to {} tokens", tokens, kSegmentMax),
+                           {"segments"});
     }
     if (std::ranges::count(segments, tokens) > 1) {
-      return invalid_input(fmt::format("--segments names {} twice; give each length once", tokens));
+      return invalid_input(fmt::format("segments names {} twice; give each length once", tokens), {"segments"});
     }
   }
   for (const double ratio : cache_ratios) {
     if (!(ratio >= 1 && ratio <= kCacheRatioMax)) {
-      return invalid_input(fmt::format(
-          "--cache-ratios names {}; give ratios of 1 to {}: a cache holds what a token uses", ratio, kCacheRatioMax));
+      return invalid_input(fmt::format("cache_ratios names {}; give ratios of 1 to {}: a cache holds what a token uses",
+                                       ratio, kCacheRatioMax),
+                           {"cache_ratios"});
     }
     if (std::ranges::count(cache_ratios, ratio) > 1) {
-      return invalid_input(fmt::format("--cache-ratios names {} twice; give each ratio once", ratio));
+      return invalid_input(fmt::format("cache_ratios names {} twice; give each ratio once", ratio), {"cache_ratios"});
     }
   }
   return {};

@@ -57,9 +57,9 @@ Status Profiler::add(const Key& key, const Grid<std::uint64_t>& load) {
   auto& sum = windows_[key];
   if (sum.empty()) {
     if (windows_.size() * load.cells().size_bytes() > kWindowBytesMax) {
-      return invalid_input(fmt::format(
-          "{}: the windows of the profile need more than {} GiB; make them larger, as with --window-sequences", path_,
-          kWindowBytesMax >> 30));
+      return invalid_input(fmt::format("{}: the windows of the profile need more than {} GiB; make them larger", path_,
+                                       kWindowBytesMax >> 30),
+                           {"window_sequences"});
     }
     sum = load;
     return {};
@@ -140,7 +140,8 @@ void Profiler::give_paths(Trace& trace) const {
 Result<Trace> Profiler::finish() {
   EVENKEEL_TRY_STATUS(flush());
   if (windows_.empty()) {
-    return invalid_input(fmt::format("{}: nothing is left to profile; check --skip and --stage", first_path_));
+    return invalid_input(fmt::format("{}: nothing is left to profile; check skip and stage", first_path_),
+                         {"skip", "stage"});
   }
   Trace trace;
   trace.shape = {first_->layer_ids, experts(), hidden_layers_};

@@ -27,8 +27,9 @@ std::uint32_t WindowCutter::next() {
 
 Result<std::uint32_t> WindowCutter::by_seconds(std::optional<double> seconds) {
   if (!seconds) {
-    return invalid_input(fmt::format(
-        "{}: it does not say when sequences were recorded; use --window-tokens or --window-sequences", path_));
+    return invalid_input(
+        fmt::format("{}: it does not say when sequences were recorded; cut it by tokens or sequences", path_),
+        {"window_tokens", "window_sequences"});
   }
   if (!first_seconds_) first_seconds_ = seconds;
   const double number = std::floor((*seconds - *first_seconds_) / static_cast<double>(size_));
@@ -62,9 +63,10 @@ Result<std::uint32_t> WindowCutter::sequence(const SequenceLabel& label) {
 
 Result<std::uint32_t> WindowCutter::loads(std::uint32_t index) {
   if (unit_ == WindowUnit::kTokens || unit_ == WindowUnit::kSeconds) {
-    return invalid_input(fmt::format(
-        "{}: it holds windows of loads, which cannot be cut by tokens or time; merge them with --window-sequences",
-        path_));
+    return invalid_input(fmt::format("{}: it holds windows of loads, which cannot be cut by tokens or time; merge so "
+                                     "many of them into one",
+                                     path_),
+                         {"window_sequences"});
   }
   return sequence({index, {}, {}});
 }

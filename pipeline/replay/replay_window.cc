@@ -72,9 +72,10 @@ Status WindowReader::finish() {
   if (windows_ == 0) return invalid_input(fmt::format("{}: it has no window to replay; record some traffic", path_));
   if (windows_ == 1) {
     return invalid_input(
-        fmt::format("{}: it has one window, and plans serve from the next on; cut it with evenkeel profile "
-                    "--window-sequences N, and replay that",
-                    path_));
+        fmt::format("{}: it has one window, and plans serve from the next on; make a profile of several "
+                    "windows and replay that",
+                    path_),
+        {"window_sequences"});
   }
   return {};
 }

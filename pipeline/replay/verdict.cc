@@ -21,7 +21,7 @@ ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const LaneResult& ne
     if (lane.policy == "never" || lane.policy == "oracle") continue;
     if (best == nullptr || lane.seconds() < best->seconds()) best = &lane;
   }
-  if (best == nullptr) return {false, "", "no policy that rebalances was replayed; add --policy evenkeel"};
+  if (best == nullptr) return {false, "", "no policy that rebalances was replayed; add policy evenkeel"};
   const double gain = best->throughput(options) / never.throughput(options) - 1;
   const double throughput = best->throughput(options);
   const bool is_rebalance = gain >= options.gain_min_ratio && best->moves > 0;

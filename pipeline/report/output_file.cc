@@ -10,6 +10,7 @@
 #include <cstring>
 #include <mutex>
 #include <set>
+#include <system_error>
 #include <utility>
 
 namespace evenkeel {
@@ -129,6 +130,14 @@ Status write_output(const std::filesystem::path& path, std::string_view content)
   EVENKEEL_TRY(file, OutputFile::create(path));
   EVENKEEL_TRY_STATUS(file.write_at(0, std::as_bytes(std::span(content))));
   return file.commit();
+}
+
+Status make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) return {};
+  return failure(fmt::format("{}: the folder cannot be made ({}); choose another", folder.string(), error.message()),
+                 {"out_dir"});
 }
 
 void exit_and_remove_outputs(int code) {

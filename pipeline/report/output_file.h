@@ -40,6 +40,9 @@ class OutputFile {
 /// Fails with kFailure, leaving what was there.
 [[nodiscard]] Status write_output(const std::filesystem::path& path, std::string_view content);
 
+/// Makes a folder, with its parents, where it is not there yet. Fails with kFailure.
+[[nodiscard]] Status make_folder(const std::filesystem::path& folder);
+
 /// Ends the process at once, removing every output that is half-written. For a thread that waits for signals.
 [[noreturn]] void exit_and_remove_outputs(int code);
 

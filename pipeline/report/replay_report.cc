@@ -207,7 +207,7 @@ std::string replay_table(const std::vector<ReplayedDay>& days, const PolicyOptio
   for (const ReplayedDay& day : days) {
     for (const LaneResult& lane : day.lanes) {
       if (lane.plans_missed > 0) {
-        text += fmt::format("{}{}: {} times no plan was found in its budget, and nothing moved; give more --work\n",
+        text += fmt::format("{}{}: {} times no plan was found in its budget, and nothing moved; give more work units\n",
                             sweep.prefix(day), lane.policy, lane.plans_missed);
       }
     }

@@ -54,17 +54,22 @@ std::array<std::size_t, kDomains> domain_order(const SynthOptions& options, bool
 
 Status SynthOptions::validate() const {
   if (windows < 1 || windows > kWindowsMax)
-    return invalid_input(fmt::format("--windows is {}; give a number from 1 to {}", windows, kWindowsMax));
+    return invalid_input(fmt::format("windows is {}; give a number from 1 to {}", windows, kWindowsMax), {"windows"});
   if (tokens < windows || tokens > kTokensMax)
     return invalid_input(
-        fmt::format("--tokens is {}; give a number from {}, the windows, to {}", tokens, windows, kTokensMax));
-  if (!(drift >= 0 && drift <= 1)) return invalid_input(fmt::format("--drift is {}; give a share from 0 to 1", drift));
+        fmt::format("tokens is {}; give a number from {}, the windows, to {}", tokens, windows, kTokensMax),
+        {"tokens"});
+  if (!(drift >= 0 && drift <= 1))
+    return invalid_input(fmt::format("drift is {}; give a share from 0 to 1", drift), {"drift"});
   if (drift > 0 && windows < 2)
-    return invalid_input(fmt::format("--drift is {} but there is one window; give --windows 2 or more", drift));
+    return invalid_input(fmt::format("drift is {} but there is one window; give 2 windows or more", drift),
+                         {"drift", "windows"});
   if (shift_at && windows < 2)
-    return invalid_input(fmt::format("--shift-at is {} but there is one window; give --windows 2 or more", *shift_at));
+    return invalid_input(fmt::format("shift_at is {} but there is one window; give 2 windows or more", *shift_at),
+                         {"shift_at", "windows"});
   if (shift_at && (*shift_at < 1 || *shift_at >= windows))
-    return invalid_input(fmt::format("--shift-at is {}; give a window from 1 to {}", *shift_at, windows - 1));
+    return invalid_input(fmt::format("shift_at is {}; give a window from 1 to {}", *shift_at, windows - 1),
+                         {"shift_at"});
   return {};
 }
 

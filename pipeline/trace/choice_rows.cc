@@ -89,12 +89,14 @@ Status ChoiceRows::append_row(std::span<const T> row, std::size_t row_number, st
       continue;
     }
     if (number >= end_) {
-      return invalid_input(
-          end_ == kExpertsMax
-              ? fmt::format("{}[{}, {}, {}] is {}; give an expert from 0 to {}, or -1 for none", where_, token, round,
-                            choice, id, kExpertsMax - 1)
-              : fmt::format("{}[{}, {}, {}] names expert {} but the model has {} experts; check --experts or the trace",
-                            where_, token, round, choice, id, first_null_));
+      const std::string where = fmt::format("{}[{}, {}, {}]", where_, token, round, choice);
+      if (end_ == kExpertsMax) {
+        return invalid_input(
+            fmt::format("{} is {}; give an expert from 0 to {}, or -1 for none", where, id, kExpertsMax - 1));
+      }
+      return invalid_input(fmt::format("{} names expert {} but the model has {} experts; check experts or the trace",
+                                       where, id, first_null_),
+                           {"experts"});
     }
     const auto expert = static_cast<ExpertIndex>(number);
     if (std::find(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(), expert) != out.end()) {

@@ -9,8 +9,9 @@ namespace {
 
 tl::unexpected<Error> contradiction(const std::string& path, const ModelSpec& model, const std::string& has,
                                     const std::string& wants) {
-  return invalid_input(fmt::format("{}: it has {} but model {} has {}; give the model that was recorded as --model",
-                                   path, has, model.name, wants));
+  return invalid_input(
+      fmt::format("{}: it has {} but model {} has {}; give the model that was recorded", path, has, model.name, wants),
+      {"model"});
 }
 
 std::string layers_text(const std::vector<int>& ids) {

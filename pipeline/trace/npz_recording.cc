@@ -312,7 +312,7 @@ Status read_loads(const std::string& path, const NpzArchive& archive, NpyStream 
   return {};
 }
 
-/// The number of experts: that of `loads`, else what --experts or the file says.
+/// The number of experts: that of `loads`, else what the options or the file say.
 Result<std::optional<std::size_t>> expert_count(const std::string& path, const NpzArchive& archive,
                                                 const std::optional<NpyStream>& loads, const ReadOptions& options) {
   if (loads) {

@@ -18,10 +18,11 @@ Status check_experts(const std::string& path, std::size_t experts, const ReadOpt
         fmt::format("{}: it counts {} experts of a layer; 1 to {} are accepted", path, experts, kExpertsMax));
   }
   if (options.experts && *options.experts != experts) {
-    return invalid_input(fmt::format("{}: it counts {} experts but {}; make them agree", path, experts,
-                                     options.model.empty()
-                                         ? fmt::format("--experts is {}", *options.experts)
-                                         : fmt::format("model {} has {}", options.model, *options.experts)));
+    return invalid_input(
+        fmt::format("{}: it counts {} experts but {}; make them agree", path, experts,
+                    options.model.empty() ? fmt::format("experts is {}", *options.experts)
+                                          : fmt::format("model {} has {}", options.model, *options.experts)),
+        {options.model.empty() ? "experts" : "model"});
   }
   return {};
 }
@@ -41,7 +42,7 @@ Result<RowLayers> number_rows(std::size_t rows, const ReadOptions& options, cons
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
   if (ids.empty()) {
     return invalid_input(
-        fmt::format("{}: none of its {} rows is an MoE layer of the model; check --model", where, rows));
+        fmt::format("{}: none of its {} rows is an MoE layer of the model; check the model", where, rows), {"model"});
   }
   for (const std::optional<int>& layer : layers) {
     numbered.layer_of_row.emplace_back();

@@ -24,8 +24,8 @@ inline constexpr std::uint64_t kCountMax = std::uint64_t{1} << 53;
 /// A count of tokens; empty where it is negative, fractional or above kCountMax.
 [[nodiscard]] std::optional<std::uint64_t> whole_count(double number);
 
-/// Holds the experts a recording of loads counts against kExpertsMax and against --experts. Fails with kInvalidInput,
-/// naming `path`.
+/// Holds the experts a recording of loads counts against kExpertsMax and against the experts of the options. Fails with
+/// kInvalidInput, naming `path`.
 [[nodiscard]] Status check_experts(const std::string& path, std::size_t experts, const ReadOptions& options);
 
 /// Tells the reader's caller that `done` of `total` bytes (or items) are read.

@@ -149,9 +149,10 @@ Result<std::vector<std::optional<int>>> layers_of_rows(std::size_t rows, const R
   const auto& moe = options.moe_layer_ids;
   const bool are_hidden_layers = moe.empty() || rows == options.hidden_layers;
   if (!are_hidden_layers && rows != moe.size() * options.rounds_per_layer) {
-    return invalid_input(fmt::format("{}: it has {} layers but model {} has {} MoE layers of {} in all; check --model",
-                                     where, rows, options.model, moe.size(),
-                                     options.hidden_layers.value_or(moe.size())));
+    return invalid_input(
+        fmt::format("{}: it has {} layers but model {} has {} MoE layers of {} in all; check the model", where, rows,
+                    options.model, moe.size(), options.hidden_layers.value_or(moe.size())),
+        {"model"});
   }
   for (std::size_t row = 0; row < rows; ++row) {
     const auto number = static_cast<int>(row);

@@ -202,9 +202,10 @@ Result<std::size_t> real_experts(std::size_t found, const ReadOptions& options, 
   if (options.experts && (found == *options.experts || found == *options.experts + options.null_experts))
     return *options.experts;
   return invalid_input(
-      fmt::format("{}: it has {} experts a layer, which is not {} and {} null ones; make --experts and "
-                  "the model agree with it",
-                  path, found, options.experts.value_or(1), options.null_experts));
+      fmt::format("{}: it has {} experts a layer, which is not {} and {} null ones; make experts and the "
+                  "model agree with it",
+                  path, found, options.experts.value_or(1), options.null_experts),
+      {"experts", "model"});
 }
 
 Result<RecordingHeader> sglang_header(std::size_t layers, std::size_t experts, const ReadOptions& options,

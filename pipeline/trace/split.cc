@@ -12,7 +12,7 @@ namespace evenkeel {
 
 Result<Split> hold_out(const Trace& trace, double share, std::optional<std::uint64_t> seed) {
   if (!(share >= 0 && share < 1))
-    return invalid_input(fmt::format("holdout is {}; give a share from 0 to below 1", share));
+    return invalid_input(fmt::format("holdout is {}; give a share from 0 to below 1", share), {"holdout"});
   const std::size_t sequences = trace.parts();
   std::vector<std::size_t> order(sequences);
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -27,8 +27,9 @@ Result<Split> hold_out(const Trace& trace, double share, std::optional<std::uint
   if (share > 0 && (split.fit.empty() || split.score.empty())) {
     const char* const unit = trace.load_windows.empty() ? "sequences" : "windows of loads";
     return invalid_input(
-        fmt::format("holdout {} leaves a part of the {} {} empty; give a trace with more of them or drop --holdout",
-                    share, sequences, unit));
+        fmt::format("holdout {} leaves a part of the {} {} empty; give a trace with more of them or hold none out",
+                    share, sequences, unit),
+        {"holdout"});
   }
   return split;
 }

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 namespace evenkeel {
 namespace {
@@ -43,9 +43,9 @@ class TraceCollector : public RecordingSink {
     load_bytes_ += window.load_tokens.cells().size_bytes();
     if (load_bytes_ > kLoadBytesMax) {
       return invalid_input(
-          fmt::format("{}: its windows of loads need more than {} GiB; merge windows with evenkeel profile "
-                      "--window-sequences first",
-                      path_, kLoadBytesMax >> 30));
+          fmt::format("{}: its windows of loads need more than {} GiB; make a profile of fewer windows first", path_,
+                      kLoadBytesMax >> 30),
+          {"window_sequences"});
     }
     trace_.load_windows.push_back(std::move(window));
     return {};
@@ -121,20 +121,31 @@ std::vector<bool> loaded_layers(const Trace& trace) {
   return is_loaded;
 }
 
-/// Leaves out the rounds whose layer does not stay.
+/// Leaves out the rounds whose layer does not stay. In place: a copy would need the memory once more.
 void drop_rounds(const std::vector<bool>& stays, const std::vector<std::uint32_t>& new_row, TokenPaths& paths) {
-  TokenPaths kept{paths.top_k, {}, {}, paths.sequence_start};
-  for (const std::uint32_t layer : paths.layer_of_round) {
-    if (stays[layer]) kept.layer_of_round.push_back(new_row[layer]);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < paths.experts.size(); ++i) {
+    const std::size_t round = i / paths.top_k % paths.rounds();
+    if (stays[paths.layer_of_round[round]]) paths.experts[kept++] = paths.experts[i];
   }
-  for (std::size_t token = 0; token < paths.tokens(); ++token) {
-    for (std::size_t round = 0; round < paths.rounds(); ++round) {
-      if (!stays[paths.layer_of_round[round]]) continue;
-      const auto chosen = paths.chosen(token, round);
-      kept.experts.insert(kept.experts.end(), chosen.begin(), chosen.end());
-    }
+  paths.experts.resize(kept);
+  std::erase_if(paths.layer_of_round, [&](std::uint32_t layer) { return !stays[layer]; });
+  for (std::uint32_t& layer : paths.layer_of_round) layer = new_row[layer];
+}
+
+/// Leaves out all sequences but these (ascending). In place, as above.
+void keep_sequences(const std::vector<std::size_t>& sequences, TokenPaths& paths) {
+  const std::size_t token_size = paths.rounds() * paths.top_k;
+  std::vector<std::uint64_t> start{0};
+  std::size_t kept = 0;
+  for (const std::size_t sequence : sequences) {
+    const std::size_t end = paths.sequence_start[sequence + 1] * token_size;
+    for (std::size_t i = paths.sequence_start[sequence] * token_size; i < end; ++i)
+      paths.experts[kept++] = paths.experts[i];
+    start.push_back(kept / token_size);
   }
-  paths = std::move(kept);
+  paths.experts.resize(kept);
+  paths.sequence_start = std::move(start);
 }
 
 /// The sequences' tokens one after the other.
@@ -148,6 +159,22 @@ TokenPaths paths_of(const TokenPaths& all, const std::vector<std::size_t>& seque
     paths.sequence_start.push_back(paths.experts.size() / token_size);
   }
   return paths;
+}
+
+/// Loads of the sequences, added up into equally many windows.
+std::vector<StageLoad> loads_of_paths(const TokenPaths& paths, const ModelShape& shape, std::size_t windows) {
+  std::vector<StageLoad> loads(windows, {.load_tokens = Grid<std::uint64_t>(shape.layers(), shape.experts)});
+  for (std::size_t sequence = 0; sequence < paths.sequences(); ++sequence) {
+    auto& load = loads[sequence * windows / paths.sequences()].load_tokens;
+    for (std::size_t token = paths.sequence_start[sequence]; token < paths.sequence_start[sequence + 1]; ++token) {
+      for (std::size_t round = 0; round < paths.rounds(); ++round) {
+        for (const ExpertIndex expert : paths.chosen(token, round)) {
+          if (expert != kNoExpert) ++load(paths.layer_of_round[round], expert);
+        }
+      }
+    }
+  }
+  return loads;
 }
 
 /// Token paths that were sampled in the windows (ascending).
@@ -220,9 +247,9 @@ Status select(const Selection& selection, Trace& trace, const std::string& path)
   if (selection.skip_windows == 0 && !selection.stage) return {};
   const bool has_loads = !trace.load_windows.empty();
   if (selection.skip_windows > 0 && !has_loads && trace.window_of_sequence.empty()) {
-    return invalid_input(
-        fmt::format("{}: it has no windows to skip {} of; cut it with evenkeel profile --window-sequences first", path,
-                    selection.skip_windows));
+    return invalid_input(fmt::format("{}: it has no windows to skip {} of; make a profile of several windows first",
+                                     path, selection.skip_windows),
+                         {"skip", "window_sequences"});
   }
   const auto stays = [&](std::size_t window, Stage stage) {
     return window >= selection.skip_windows && (!selection.stage || stage == *selection.stage);
@@ -242,7 +269,7 @@ Status select(const Selection& selection, Trace& trace, const std::string& path)
     if (has_loads ? renumbered[window].has_value() : stays(window, stage)) sequences.push_back(sequence);
   }
   if (kept_windows.empty() && (has_loads || sequences.empty()))
-    return invalid_input(fmt::format("{}: nothing is left of it; check --skip and --stage", path));
+    return invalid_input(fmt::format("{}: nothing is left of it; check skip and stage", path), {"skip", "stage"});
   trace.load_windows = std::move(kept_windows);
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     if (!trace.stage_of_sequence.empty()) trace.stage_of_sequence[i] = trace.stage_of_sequence[sequences[i]];
@@ -252,7 +279,7 @@ Status select(const Selection& selection, Trace& trace, const std::string& path)
   }
   if (!trace.stage_of_sequence.empty()) trace.stage_of_sequence.resize(sequences.size());
   if (!trace.window_of_sequence.empty()) trace.window_of_sequence.resize(sequences.size());
-  if (!trace.paths.empty()) trace.paths = paths_of(trace.paths, sequences);
+  if (!trace.paths.empty()) keep_sequences(sequences, trace.paths);
   return drop_dense_layers(trace, path);
 }
 
@@ -264,26 +291,19 @@ RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& pa
     return profile;
   }
   profile.paths = paths_of(trace.paths, parts);
-  const TokenPaths& paths = profile.paths;
-  const StageLoad empty{.load_tokens = Grid<std::uint64_t>(trace.shape.layers(), trace.shape.experts)};
-  profile.windows.assign(windows, empty);
-  for (std::size_t sequence = 0; sequence < paths.sequences(); ++sequence) {
-    auto& load = profile.windows[sequence * windows / paths.sequences()].load_tokens;
-    for (std::size_t token = paths.sequence_start[sequence]; token < paths.sequence_start[sequence + 1]; ++token) {
-      for (std::size_t round = 0; round < paths.rounds(); ++round) {
-        for (const ExpertIndex expert : paths.chosen(token, round)) {
-          if (expert != kNoExpert) ++load(paths.layer_of_round[round], expert);
-        }
-      }
-    }
-  }
+  profile.windows = loads_of_paths(profile.paths, trace.shape, windows);
   return profile;
 }
 
-RoutingProfile profile_of(const Trace& trace, std::size_t windows) {
-  std::vector<std::size_t> every(trace.parts());
-  std::iota(every.begin(), every.end(), std::size_t{0});
-  return profile_of(trace, every, windows);
+RoutingProfile profile_of(Trace trace, std::size_t windows) {
+  RoutingProfile profile = loads_of(trace, windows);
+  if (!trace.paths.empty()) profile.paths = std::move(trace.paths);
+  return profile;
+}
+
+RoutingProfile loads_of(const Trace& trace, std::size_t windows) {
+  if (!trace.load_windows.empty()) return {trace.shape, trace.load_windows, {}};
+  return {trace.shape, loads_of_paths(trace.paths, trace.shape, windows), {}};
 }
 
 }  // namespace evenkeel

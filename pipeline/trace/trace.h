@@ -63,7 +63,10 @@ struct Selection {
 /// as they are, with the token paths sampled in them.
 [[nodiscard]] RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts,
                                         std::size_t windows = 1);
-/// As above, of the whole trace.
-[[nodiscard]] RoutingProfile profile_of(const Trace& trace, std::size_t windows = 1);
+/// As above, of the whole trace. Token paths are large: they are moved, not copied, out of a trace that is no longer
+/// needed.
+[[nodiscard]] RoutingProfile profile_of(Trace trace, std::size_t windows = 1);
+/// The same without its token paths.
+[[nodiscard]] RoutingProfile loads_of(const Trace& trace, std::size_t windows = 1);
 
 }  // namespace evenkeel

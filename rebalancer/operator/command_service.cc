@@ -11,7 +11,8 @@
 #include <string>
 #include <thread>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
+#include "pipeline/cli/option_values.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
 #include "pipeline/report/table.h"
@@ -27,7 +28,7 @@ struct OperateArguments {
   std::string reason;
   std::string mode;
   /// How long trigger waits for the decision; zero does not wait.
-  std::string wait = "0s";
+  std::chrono::duration<double> wait{0};
   bool json = false;
 };
 
@@ -104,8 +105,7 @@ std::map<std::string, std::uint64_t> decisions_of(const Json& status) {
 
 /// Asks again until every model has a decision more than it had.
 Json wait_for_decisions(const OperateArguments& arguments, const Json& before) {
-  const auto wait = value_or_exit(parse_duration(arguments.wait));
-  const auto deadline = std::chrono::steady_clock::now() + wait;
+  const auto deadline = std::chrono::steady_clock::now() + arguments.wait;
   const auto had = decisions_of(before);
   Json status = before;
   while (std::chrono::steady_clock::now() < deadline) {
@@ -114,11 +114,11 @@ Json wait_for_decisions(const OperateArguments& arguments, const Json& before) {
     auto has = decisions_of(status);
     if (std::ranges::all_of(had, [&](const auto& model) { return has[model.first] > model.second; })) return status;
   }
-  if (wait.count() == 0) return status;
+  if (arguments.wait.count() == 0) return status;
   throw CommandError{
-      {ErrorCode::kFailure, fmt::format("no decision within {}; agents that are absent, or have reported "
+      {ErrorCode::kFailure, fmt::format("no decision within {} s; agents that are absent, or have reported "
                                         "nothing new, hold it up: see evenkeel status",
-                                        arguments.wait)}};
+                                        arguments.wait.count())}};
 }
 
 void run(const OperateArguments& arguments, const std::string& request) {
@@ -164,7 +164,7 @@ void add_service_commands(CLI::App& program) {
   command = add_command(program, "trigger", "Have a rebalancer plan at the next moment, whatever its interval",
                         "trigger --endpoint /var/lib/evenkeel --wait 30s", trigger);
   command->add_option("--reason", trigger->reason, "Why, for the log");
-  command->add_option("--wait", trigger->wait, "Wait this long for the decision")->capture_default_str();
+  add_parsed(*command, "--wait", trigger->wait, parse_duration, "Wait this long for the decision")->default_str("0s");
   command->callback([trigger] { run(*trigger, "trigger"); });
 
   const auto dry_run = std::make_shared<OperateArguments>();

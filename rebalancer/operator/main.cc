@@ -8,8 +8,10 @@
 #include <thread>
 #include <utility>
 
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/flags/field_flags.h"
+#include "pipeline/flags/setting.h"
 #include "pipeline/report/output_file.h"
 #include "rebalancer/operator/command_service.h"
 
@@ -60,6 +62,9 @@ int run(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     print_error(evenkeel::usage_message(program, error, argc, argv));
     return evenkeel::exit_code(evenkeel::ErrorCode::kInvalidInput);
+  } catch (const evenkeel::CommandError& failed) {
+    print_error(evenkeel::with_flags(program, failed.error.message, failed.error.fields));
+    return evenkeel::exit_code(failed.error.code);
   }
   return 0;
 }
@@ -70,9 +75,6 @@ int main(int argc, char** argv) {
   exit_on_signals();
   try {
     return run(argc, argv);
-  } catch (const evenkeel::CommandError& failed) {
-    print_error(failed.error.message);
-    return evenkeel::exit_code(failed.error.code);
   } catch (const std::bad_alloc&) {
     print_error("the machine ran out of memory; give a smaller trace or more memory");
   } catch (const std::exception& error) {

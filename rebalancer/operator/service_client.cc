@@ -8,7 +8,7 @@
 #include <optional>
 
 #include "agents/shell/zmq_adapter.h"
-#include "pipeline/cli/arguments.h"
+#include "pipeline/cli/option_values.h"
 #include "pipeline/flags/setting.h"
 
 namespace evenkeel {
@@ -52,26 +52,25 @@ void ServiceArguments::add_to(CLI::App& command) {
       ->required();
   add_setting(command, "--curve-secret", curve_secret, "Secret key of an operator, where the endpoint has keys");
   add_setting(command, "--server-key", server_key, "Public key of the rebalancer, or its .pub file");
-  add_setting(command, "--timeout", timeout, "How long to wait for an answer, such as 500ms or 5s")
-      ->capture_default_str();
+  add_parsed(command, "--timeout", timeout, parse_duration, "How long to wait for an answer, such as 500ms or 5s")
+      ->default_str("5s");
 }
 
 Result<nlohmann::ordered_json> ServiceArguments::ask(const std::string& request, const std::string& reason) const {
-  EVENKEEL_TRY(wait, parse_duration(timeout));
   EVENKEEL_TRY(curve, curve_of(*this));
   const std::string where = endpoint_of(endpoint);
   shell::SocketContext context;
   EVENKEEL_TRY(socket, shell::Socket::dealer(context, where, curve));
   nlohmann::ordered_json question{{"command", request}};
   if (!reason.empty()) question["reason"] = reason;
-  const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(wait);
+  const auto deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(timeout);
   const auto text =
       exchange(socket, question.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace), deadline);
   if (!text) {
     return failure(
-        fmt::format("--endpoint {}: no answer within {}; check that the rebalancer runs, that its --control is "
+        fmt::format("--endpoint {}: no answer within {} s; check that the rebalancer runs, that its --control is "
                     "this, and the keys",
-                    where, timeout));
+                    where, timeout.count()));
   }
   auto answer = nlohmann::ordered_json::parse(*text, nullptr, false);
   if (!answer.is_object() || !answer.contains("ok"))

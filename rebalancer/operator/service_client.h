@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -15,7 +16,7 @@ struct ServiceArguments {
   std::string endpoint;
   std::string curve_secret;
   std::string server_key;
-  std::string timeout = "5s";
+  std::chrono::duration<double> timeout{5};
 
   void add_to(CLI::App& command);
   /// Asks the service to do something and gives its answer's status. Fails with kInvalidInput where it refuses,

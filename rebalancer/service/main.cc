@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "agents/shell/stop_signals.h"
+#include "pipeline/flags/field_flags.h"
 #include "pipeline/flags/setting.h"
 #include "rebalancer/service/service.h"
 #include "rebalancer/service/settings.h"
@@ -17,8 +18,8 @@
 namespace evenkeel::rebalancer {
 namespace {
 
-int fail(const Error& error) {
-  fmt::print(stderr, "evenkeel-rebalancer: {}\n", one_line(error.message));
+int fail(const CLI::App& app, const Error& error) {
+  fmt::print(stderr, "evenkeel-rebalancer: {}\n", one_line(with_flags(app, error.message, error.fields)));
   return exit_code(error.code);
 }
 
@@ -64,14 +65,14 @@ int run_program(int argc, char** argv) {
     program.app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return program.app.exit(error);
-    return fail({ErrorCode::kInvalidInput, usage_message(program.app, error, argc, argv)});
+    return fail(program.app, {ErrorCode::kInvalidInput, usage_message(program.app, error, argc, argv)});
   }
   if (program.chosen) {
     const Status done = program.chosen();
-    return done ? 0 : fail(done.error());
+    return done ? 0 : fail(program.app, done.error());
   }
   const auto code = serve(program, signals, argc, argv);
-  return code ? *code : fail(code.error());
+  return code ? *code : fail(program.app, code.error());
 }
 
 }  // namespace

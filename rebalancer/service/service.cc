@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "agents/shell/systemd_notify.h"
+#include "pipeline/flags/field_flags.h"
 #include "rebalancer/core/recovery.h"
 #include "rebalancer/observe/status.h"
 #include "rebalancer/store/journal.h"
@@ -31,6 +32,14 @@ Result<Recovery> recover_from(Journal& journal) {
   if (!recovery) return tl::unexpected(journal.explain(recovery.error()));
   if (!recovery->aborts.empty()) EVENKEEL_TRY_STATUS(journal.append(recovery->aborts));
   return recovery;
+}
+
+/// The error with the settings that its fields are set by.
+std::string told(const Error& error) {
+  CLI::App program;
+  Settings settings;
+  add_settings(program, settings);
+  return with_flags(program, error.message, error.fields);
 }
 
 /// Takes as many open files as the system lets this process have: each agent is one. Fails where that is too few.
@@ -183,7 +192,7 @@ void Service::reload() {
   Status taken = wanted ? take_settings(*std::move(wanted)) : Status(tl::unexpected(wanted.error()));
   ++(taken ? counters_.reloads_done : counters_.reloads_failed);
   if (taken) return observe({"settings_reloaded", {}});
-  observe({"reload_failed", {{"reason", taken.error().message}}});
+  observe({"reload_failed", {{"reason", told(taken.error())}}});
 }
 
 Status Service::take_settings(Settings wanted) {

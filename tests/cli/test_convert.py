@@ -12,10 +12,10 @@ EXPERTS, GPUS, SPARE = 256, 32, 32
 MOE_LAYERS = list(range(3, 61))
 
 # What is said of each format for a placement of DeepSeek-V3 on 4 nodes, and what the way back needs to be told.
-GPUS_LOST = "the number of GPUs; read it with --gpus 32"
-NODES_LOST = "the number of nodes; read it with --nodes 4"
-NUMBERS_LOST = "the numbers of the MoE layers (3-60), its rows count from 0; read it with --layer-ids 3-60"
-DENSE_LOST = "which of the 61 rows are MoE layers (3-60); read it with --layer-ids 3-60"
+GPUS_LOST = "the number of GPUs; read it as one of 32 GPUs (--gpus)"
+NODES_LOST = "the number of nodes; read it as one of 4 nodes (--nodes)"
+NUMBERS_LOST = "the numbers of the MoE layers, its rows count from 0; read it with layer ids 3-60 (--layer-ids)"
+DENSE_LOST = "which of the 61 rows are MoE layers; read it with layer ids 3-60 (--layer-ids)"
 LOSSES = {
     "sglang": [GPUS_LOST, NODES_LOST, DENSE_LOST],
     "vllm": [GPUS_LOST, NODES_LOST, NUMBERS_LOST],

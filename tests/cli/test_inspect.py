@@ -186,10 +186,10 @@ class Inspect(CommandTest):
         self.assertIn("loads only", self.succeed("inspect", path).stdout)
 
     def test_bad_options_are_named(self):
-        for options, message in ((("--segments", "0"), "--segments names 0; give lengths of 1 to 4096 tokens"),
-                                 (("--segments", "4,4"), "--segments names 4 twice"),
-                                 (("--cache-ratios", "0.5"), "--cache-ratios names 0.5"),
-                                 (("--windows", "1"), "--windows is 1; give 2 to 10000")):
+        for options, message in ((("--segments", "0"), "segments names 0; give lengths of 1 to 4096 tokens (--segments)"),
+                                 (("--segments", "4,4"), "segments names 4 twice"),
+                                 (("--cache-ratios", "0.5"), "cache_ratios names 0.5"),
+                                 (("--windows", "1"), "windows is 1; give 2 to 10000 (--windows)")):
             result = run("inspect", DAY, *options)
             self.assertEqual(result.returncode, 2)
             self.assertIn(message, result.stderr)

@@ -107,7 +107,7 @@ class MalformedPlacements(RefusalTest):
             self.refuse_map('{"physical_to_logical_map": [[0, 1, 2, 3, 0, 1]]}', "6 slots do not divide", flags=flags)
 
     def test_number_of_gpus_that_is_nowhere(self):
-        self.refuse_map("[[0, 1]]", "give --gpus N", flags=())
+        self.refuse_map("[[0, 1]]", "(--gpus)", flags=())
 
     def test_nodes_that_do_not_divide(self):
         self.refuse_map("[[0, 1]]", "2 GPUs on 3 nodes", flags=("--gpus", 2, "--nodes", 3))
@@ -122,7 +122,7 @@ class MalformedPlacements(RefusalTest):
             self.refuse(2, ["--layer-ids"], "convert", self.text("p.map", "[[0, 1]]"), "-o", "-", "--format", "vllm", "--gpus", 2, f"--layer-ids={text}")
 
     def test_fewer_hidden_layers_than_the_map_needs(self):
-        self.refuse(2, ["2 hidden layers", "--hidden-layers 3"], "convert", self.text("p.map", json.dumps(OWN)), "-o", self.folder / "out",
+        self.refuse(2, ["2 hidden layers", "give 3 to", "(--hidden-layers)"], "convert", self.text("p.map", json.dumps(OWN)), "-o", self.folder / "out",
                     "--format", "sglang", "--hidden-layers", 2)
 
     # vLLM.

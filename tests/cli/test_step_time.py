@@ -110,7 +110,7 @@ class SlackAuto(RefusalTest):
 
     def test_what_it_cannot_choose_is_refused(self):
         loads = self.text("loads.json", '{"logical_count": [[4, 3, 2, 1]]}')
-        self.refuse(2, ["--slack auto", "no token paths"], "partition", loads, "--gpus", 2, "--slack", "auto", "-o", self.folder / "p.json")
+        self.refuse(2, ["slack auto", "no token paths", "(--slack)"], "partition", loads, "--gpus", 2, "--slack", "auto", "-o", self.folder / "p.json")
         self.refuse(2, ["--slack auto", "lexicographic"], "compare", DAY, "--gpus", 8, "--slack", "auto", "--objective", "weighted:1,1")
         for value in ("-1", "2", "some", "nan"):
             self.assertEqual(run("compare", DAY, "--gpus", 8, "--slack", value).returncode, 2)

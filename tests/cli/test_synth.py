@@ -119,10 +119,10 @@ class Synth(CommandTest):
         self.refuse(["--model NAME"], "synth", *out)
         self.refuse(["--top-k is 9", "--experts is 8"], "synth", *shape, "--top-k", 9, *out)
         self.refuse(["one or the other"], "synth", "--model", "mixtral-8x7b", *shape, *out)
-        self.refuse(["--drift is 0.5", "--windows 2"], "synth", *shape, "--top-k", 2, "--drift", 0.5, *out)
-        self.refuse(["--drift is 2"], "synth", *shape, "--top-k", 2, "--windows", 2, "--drift", 2, *out)
-        self.refuse(["--shift-at is 0"], "synth", *shape, "--top-k", 2, "--windows", 2, "--shift-at", 0, *out)
-        self.refuse(["--tokens is 0"], "synth", *shape, "--top-k", 2, "--tokens", 0, *out)
+        self.refuse(["drift is 0.5", "(--drift, --windows)"], "synth", *shape, "--top-k", 2, "--drift", 0.5, *out)
+        self.refuse(["drift is 2", "(--drift)"], "synth", *shape, "--top-k", 2, "--windows", 2, "--drift", 2, *out)
+        self.refuse(["shift_at is 0", "(--shift-at)"], "synth", *shape, "--top-k", 2, "--windows", 2, "--shift-at", 0, *out)
+        self.refuse(["tokens is 0", "(--tokens)"], "synth", *shape, "--top-k", 2, "--tokens", 0, *out)
         self.refuse(["-o is -"], "synth", *shape, "--top-k", 2, "-o", "-")
 
     def test_output_folder_that_is_not_there(self):

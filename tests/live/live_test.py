@@ -246,9 +246,9 @@ class CommandLineTest(unittest.TestCase):
 
     def test_a_settings_file_gives_way_to_the_environment_and_that_to_flags(self):
         path, variable = self.settings_file("min_gain: 7\n"), {"EVENKEEL_REBALANCER_MIN_GAIN": "8"}
-        self.assert_refused(self.run_rebalancer(config=path), "--min-gain is 7")
-        self.assert_refused(self.run_rebalancer(variable, config=path), "--min-gain is 8")
-        self.assert_refused(self.run_rebalancer(variable, config=path, min_gain=9), "--min-gain is 9")
+        self.assert_refused(self.run_rebalancer(config=path), "gain_min_ratio is 7", "(--min-gain)")
+        self.assert_refused(self.run_rebalancer(variable, config=path), "gain_min_ratio is 8", "(--min-gain)")
+        self.assert_refused(self.run_rebalancer(variable, config=path, min_gain=9), "gain_min_ratio is 9", "(--min-gain)")
 
     def test_a_bad_settings_file_names_the_key(self):
         unknown = self.settings_file("min_tokns: 5\n")
@@ -265,7 +265,7 @@ class CommandLineTest(unittest.TestCase):
 
     def test_the_example_settings_file_is_read(self):
         path = ROOT / "configs" / "rebalancer.yaml"
-        self.assert_refused(self.run_rebalancer(config=path, min_gain=7), "--min-gain is 7")
+        self.assert_refused(self.run_rebalancer(config=path, min_gain=7), "gain_min_ratio is 7", "(--min-gain)")
 
     def test_the_agent_needs_neither_metis_nor_glpk(self):
         for program in ("bin/evenkeel-agent", "bin/evenkeel-stand-in", "lib/libevenkeel_probe.so"):

@@ -159,10 +159,10 @@ TEST(Inspection, refuses_options_out_of_range_by_name) {
   const Trace trace = random_trace({}, 1);
   InspectOptions options;
   options.segments = {4, 5000};
-  EXPECT_NE(inspect(trace, options).error().message.find("--segments names 5000"), std::string::npos);
+  EXPECT_NE(inspect(trace, options).error().message.find("segments names 5000"), std::string::npos);
   options.segments = {4};
   options.cache_ratios = {0.5};
-  EXPECT_NE(inspect(trace, options).error().message.find("--cache-ratios names 0.5"), std::string::npos);
+  EXPECT_NE(inspect(trace, options).error().message.find("cache_ratios names 0.5"), std::string::npos);
   options.cache_ratios = {1};
   options.gpus = 3;
   EXPECT_EQ(inspect(trace, options).error().code, ErrorCode::kInfeasible);

@@ -75,7 +75,7 @@ TEST(PlacementFile, without_a_model_counts_experts_and_takes_rows_of_the_start_f
   EXPECT_EQ(file->placement.fields().layer_ids, std::vector<int>{1});
   EXPECT_EQ(file->hidden_layers, 3U);
   ASSERT_EQ(file->notes.size(), 1U);
-  EXPECT_NE(file->notes[0].find("rows 0,2"), std::string::npos);
+  EXPECT_NE(file->notes[0].text.find("rows 0,2"), std::string::npos);
 }
 
 TEST(LayerRanges, come_back_as_they_were) {

@@ -77,7 +77,7 @@ TEST(SglangCounts, must_be_of_the_experts_that_the_caller_gives) {
   ReadOptions options;
   options.experts = 3;
   const auto path = folder.write("c.json", R"({"logical_count": [[1, 2]]})");
-  EXPECT_EQ(complaint(read_sglang_counts(path, options, sink), "c.json", "counts 2 experts but --experts is 3"), "");
+  EXPECT_EQ(complaint(read_sglang_counts(path, options, sink), "c.json", "counts 2 experts but experts is 3"), "");
 }
 
 TEST(SglangCounts, refuse_malformed_files) {

@@ -103,5 +103,49 @@ TEST(HoldOut, cannot_split_one_window_of_loads) {
   EXPECT_EQ(split.error().code, ErrorCode::kInvalidInput);
 }
 
+std::vector<std::size_t> every_part(const Trace& trace) {
+  std::vector<std::size_t> parts(trace.parts());
+  std::iota(parts.begin(), parts.end(), std::size_t{0});
+  return parts;
+}
+
+TEST(Trace, of_a_whole_trace_gives_the_profile_of_all_its_parts) {
+  auto trace = read_trace(bundled("domain-c.npz"));
+  ASSERT_TRUE(trace) << trace.error().message;
+  const RoutingProfile parts = profile_of(*trace, every_part(*trace), 3);
+  const RoutingProfile loads = loads_of(*trace, 3);
+  const ExpertIndex* const experts = trace->paths.experts.data();
+  const RoutingProfile whole = profile_of(*std::move(trace), 3);
+  ASSERT_EQ(whole.windows.size(), 3U);
+  for (std::size_t window = 0; window < 3; ++window) {
+    EXPECT_EQ(whole.windows[window].load_tokens, parts.windows[window].load_tokens);
+    EXPECT_EQ(loads.windows[window].load_tokens, parts.windows[window].load_tokens);
+  }
+  EXPECT_EQ(whole.paths.experts, parts.paths.experts);
+  EXPECT_EQ(whole.paths.sequence_start, parts.paths.sequence_start);
+  EXPECT_EQ(whole.paths.layer_of_round, parts.paths.layer_of_round);
+  EXPECT_EQ(whole.paths.experts.data(), experts) << "token paths were copied";
+  EXPECT_TRUE(loads.paths.empty());
+}
+
+TEST(Trace, keeps_the_token_paths_of_selected_windows_and_layers) {
+  const auto whole = read_trace(bundled("day.npz"));
+  ASSERT_TRUE(whole) << whole.error().message;
+  Trace trace = *whole;
+  const std::vector<std::size_t> layers{static_cast<std::size_t>(whole->shape.layer_ids[1]),
+                                        static_cast<std::size_t>(whole->shape.layer_ids[6])};
+  ASSERT_TRUE(select({.skip_windows = 39, .layers = layers}, trace, "day.npz"));
+  const auto first =
+      static_cast<std::size_t>(std::ranges::find(whole->window_of_sequence, 39U) - whole->window_of_sequence.begin());
+  ASSERT_EQ(trace.paths.sequences(), whole->paths.sequences() - first);
+  EXPECT_EQ(trace.paths.layer_of_round, (std::vector<std::uint32_t>{0, 1}));
+  const std::size_t token = whole->paths.sequence_start[first];
+  ASSERT_EQ(trace.paths.tokens(), whole->paths.tokens() - token);
+  for (const std::size_t i : {std::size_t{0}, trace.paths.tokens() - 1}) {
+    EXPECT_TRUE(std::ranges::equal(trace.paths.chosen(i, 0), whole->paths.chosen(token + i, 1)));
+    EXPECT_TRUE(std::ranges::equal(trace.paths.chosen(i, 1), whole->paths.chosen(token + i, 6)));
+  }
+}
+
 }  // namespace
 }  // namespace evenkeel

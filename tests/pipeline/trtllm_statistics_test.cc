@@ -117,7 +117,7 @@ TEST(TrtllmStatistics, refuse_malformed_folders) {
   EXPECT_EQ(complaint(read_trtllm_statistics(folder.path(), {}, sink), "evenkeel-test", "holds 0 files rank0"), "");
   ReadOptions options;
   options.experts = 3;
-  EXPECT_EQ(complaint(read_trtllm_statistics(folder.path(), options, sink), "evenkeel-test", "--experts is 3"), "");
+  EXPECT_EQ(complaint(read_trtllm_statistics(folder.path(), options, sink), "evenkeel-test", "experts is 3"), "");
   EXPECT_TRUE(sink.calls.empty());
 }
 

@@ -60,7 +60,7 @@ TEST(RebalancerSettings, take_counts_and_measured_constants_from_a_cluster_file)
 TEST(RebalancerSettings, name_the_group_of_a_file_with_several) {
   const std::string file = file_of("groups.yaml", "name: a\ngpus: 4\n---\nname: b\ngpus: 8\n");
   Settings chosen = settings(file, std::nullopt);
-  EXPECT_NE(why(chosen).find("--ep-group: a, b"), std::string::npos) << why(chosen);
+  EXPECT_NE(why(chosen).find("name one of a, b"), std::string::npos) << why(chosen);
   chosen.ep_group = "c";
   EXPECT_NE(why(chosen).find("no group 'c'"), std::string::npos) << why(chosen);
   chosen.ep_group = "b";

@@ -37,7 +37,7 @@ export function bytesByTier(model) {
   return figure({
     id: "bytes", title: model.nodes > 1 ? "Traffic of the busiest GPU, by tier" : "Traffic of the busiest GPU",
     note: `In a step of ${number(tokens)} tokens, in or out, the larger; summed over layers${model.nodes > 1 ? "; each tier's own busiest GPU" : ""}. Communication is ${model.data.comm}` +
-      (model.data.comm === "resident" ? ": a token stays where its expert ran. Engines dispatch (--comm dispatch)." : "."),
+      (model.data.comm === "resident" ? ": a token stays where its expert ran. Engines dispatch (comm dispatch)." : "."),
     label: `bar chart of traffic by tier: ${rows.map((row) => `${row.strategy} ${parts.map(([, name, value]) => `${number(value(row), 1)} ${unit[1]} ${name}`).join(" and ")}`).join(", ")}`,
     key: legend(parts.map(([tier, name]) => [tier, name])),
     draw: (width) => stackedBars(model, rows, parts, {width, label: `Traffic (${unit[1]} a step) →`,

@@ -1,4 +1,4 @@
-#include "pipeline/cli/slack_choice.h"
+#include "pipeline/slack/slack_choice.h"
 
 #include <fmt/format.h>
 
@@ -25,6 +25,7 @@ constexpr double kKeptShare = 0.3;
 constexpr std::size_t kStretches = 16;
 
 /// Fits options to every second stretch of the sequences and scores them on the others, and the other way round.
+/// Token paths are large, so they are copied out of the trace where they are looked at and not kept.
 class Trials {
  public:
   Trials(const TrialTraffic& traffic, const Cluster& cluster, const StepTimeModel& model, const StageObserver& observer)
@@ -32,23 +33,21 @@ class Trials {
     const std::size_t count = traffic.sequences.size();
     const std::size_t length = (count + kStretches - 1) / kStretches;
     for (std::size_t i = 0; i < count; ++i) halves_[i / length % 2].sequences.push_back(traffic.sequences[i]);
-    for (Half& half : halves_) {
-      half.whole = profile_of(trace_, half.sequences);
-      half.steps = in_steps(half.sequences);
-    }
+    for (Half& half : halves_) half.steps = in_steps(half.sequences);
   }
 
   /// Sum of the modelled step times of both halves, each as a whole and as the mean of its steps.
   Result<double> step_seconds(const PlaceOptions& options, std::size_t windows) const {
+    const Comm comm = options.problem.objective.comm;
     double sum = 0;
     for (std::size_t fitted = 0; fitted < halves_.size(); ++fitted) {
-      const RoutingProfile profile = profile_of(trace_, halves_[fitted].sequences, windows);
-      EVENKEEL_TRY(solution, place(profile, cluster_, options, observer_));
+      EVENKEEL_TRY(solution,
+                   place(profile_of(trace_, halves_[fitted].sequences, windows), cluster_, options, observer_));
       const Half& scored = halves_[1 - fitted];
-      EVENKEEL_TRY(whole, step_seconds(scored.whole, solution.placement, options.problem.objective.comm));
+      EVENKEEL_TRY(whole, step_seconds(scored.sequences, solution.placement, comm));
       sum += whole;
-      for (const RoutingProfile& step : scored.steps) {
-        EVENKEEL_TRY(seconds, step_seconds(step, solution.placement, options.problem.objective.comm));
+      for (const std::vector<std::size_t>& step : scored.steps) {
+        EVENKEEL_TRY(seconds, step_seconds(step, solution.placement, comm));
         sum += seconds / static_cast<double>(scored.steps.size());
       }
     }
@@ -58,32 +57,31 @@ class Trials {
  private:
   struct Half {
     std::vector<std::size_t> sequences;
-    RoutingProfile whole;
-    std::vector<RoutingProfile> steps;
+    std::vector<std::vector<std::size_t>> steps;
   };
 
   /// Sequences one after the other, as many as make a step's tokens: fewer differ by chance alone. Windows of loads are
   /// whole.
-  [[nodiscard]] std::vector<RoutingProfile> in_steps(const std::vector<std::size_t>& sequences) const {
-    if (!trace_.load_windows.empty()) return {profile_of(trace_, sequences)};
+  [[nodiscard]] std::vector<std::vector<std::size_t>> in_steps(const std::vector<std::size_t>& sequences) const {
+    if (!trace_.load_windows.empty()) return {sequences};
     const std::vector<std::uint64_t>& start = trace_.paths.sequence_start;
-    std::vector<RoutingProfile> steps;
+    std::vector<std::vector<std::size_t>> steps;
     std::vector<std::size_t> step;
     std::uint64_t tokens = 0;
     for (const std::size_t sequence : sequences) {
       step.push_back(sequence);
       tokens += start[sequence + 1] - start[sequence];
       if (tokens < model_.batch_tokens) continue;
-      steps.push_back(profile_of(trace_, std::exchange(step, {})));
+      steps.push_back(std::exchange(step, {}));
       tokens = 0;
     }
-    if (steps.empty()) steps.push_back(profile_of(trace_, sequences));
+    if (steps.empty()) steps.push_back(sequences);
     return steps;
   }
 
-  [[nodiscard]] Result<double> step_seconds(const RoutingProfile& profile, const Placement& placement,
+  [[nodiscard]] Result<double> step_seconds(const std::vector<std::size_t>& sequences, const Placement& placement,
                                             Comm comm) const {
-    EVENKEEL_TRY(metrics, measure(profile, placement, cluster_, model_, comm));
+    EVENKEEL_TRY(metrics, measure(profile_of(trace_, sequences), placement, cluster_, model_, comm));
     return metrics.step_time_seconds;
   }
 
@@ -97,11 +95,14 @@ class Trials {
 }  // namespace
 
 Status check_trials(const TrialTraffic& traffic) {
-  if (traffic.trace.paths.empty())
-    return invalid_input("--slack auto trades load for communication, but the trace has no token paths; leave it out");
+  if (traffic.trace.paths.empty()) {
+    return invalid_input("slack auto trades load for communication, but the trace has no token paths; leave it out",
+                         {"slack"});
+  }
   if (traffic.sequences.size() < 2) {
     return invalid_input(
-        "--slack auto fits to one half of the sequences and scores on the other, but there is one; give a number");
+        "slack auto fits to one half of the sequences and scores on the other, but there is one; give a number",
+        {"slack"});
   }
   return {};
 }

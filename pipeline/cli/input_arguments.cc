@@ -1,0 +1,92 @@
+#include "pipeline/cli/input_arguments.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "pipeline/cli/command_error.h"
+#include "pipeline/cli/parsed_option.h"
+#include "pipeline/cli/standard_input.h"
+#include "pipeline/config/strict_yaml.h"
+#include "pipeline/flags/setting.h"
+#include "pipeline/trace/model_recording.h"
+
+namespace evenkeel {
+namespace {
+
+Result<std::vector<std::size_t>> parse_layers(const std::string& flag, const std::string& text) {
+  auto layers = parse_numbers(text, kLayersBelow);
+  if (layers && !layers->empty()) return *std::move(layers);
+  return invalid_input(fmt::format("{} is '{}'; give numbers and ranges such as 3-57 or 0,4,8-20/2", flag, text));
+}
+
+}  // namespace
+
+void InputArguments::add_to(CLI::App& command) {
+  command
+      .add_option(
+          "TRACE", traces,
+          "Recorded routing in any format of docs/reference/formats.md, - for standard input; several are read as one")
+      ->required();
+  add_setting(command, "--experts", experts,
+              "Experts of a layer, where the trace does not tell; default: largest id + 1")
+      ->check(CLI::Range(std::size_t{1}, kExpertsMax));
+}
+
+void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const {
+  if (model && experts && *experts != model->experts) {
+    refuse(
+        fmt::format("--experts is {} but model {} has {}; give --model alone", *experts, model->name, model->experts));
+  }
+  ReadOptions options = model ? read_options(*model) : ReadOptions{experts};
+  options.progress = [&progress](double share) { progress.show_share("reading", share); };
+  std::vector<std::filesystem::path> paths = traces;
+  const auto standard_input = std::ranges::find(paths, "-");
+  if (standard_input == paths.end()) return ok_or_exit(read(paths, options));
+  if (std::ranges::count(paths, "-") > 1) {
+    refuse("- is given twice; standard input can be read once");
+  }
+  const StandardInput input = value_or_exit(StandardInput::copy());
+  *standard_input = input.path();
+  if (const Status status = read(paths, options); !status) {
+    throw CommandError{{status.error().code, input.renamed(status.error().message), status.error().fields}};
+  }
+}
+
+Trace InputArguments::read(const std::optional<ModelSpec>& model, Progress& progress) const {
+  Trace trace;
+  with_files(model, progress, [&](const auto& paths, const ReadOptions& options) -> Status {
+    EVENKEEL_TRY(read, read_traces(paths, options));
+    trace = std::move(read);
+    return {};
+  });
+  return trace;
+}
+
+void InputArguments::read_into(RecordingSink& sink, const std::optional<ModelSpec>& model, Progress& progress) const {
+  with_files(model, progress,
+             [&](const auto& paths, const ReadOptions& options) { return read_recordings(paths, options, sink); });
+}
+
+void SelectionArguments::add_to(CLI::App& command) {
+  add_setting(command, "--skip", selection.skip_windows, "Windows left out at the start: warm-up")
+      ->capture_default_str();
+  add_stage_setting(command, selection.stage);
+  add_parsed(command, "--layers", selection.layers, parse_layers,
+             "Only these layers, such as 3-57: the others are left out");
+}
+
+Trace SelectionArguments::of_group(const InputArguments& input, const EpGroup& group, Trace trace) const {
+  ok_or_exit(select({0, group.stage, group.layers}, trace, input.traces.front().string()));
+  return trace;
+}
+
+Trace SelectionArguments::read(const InputArguments& input, const std::optional<ModelSpec>& model,
+                               Progress& progress) const {
+  Trace trace = input.read(model, progress);
+  ok_or_exit(select(selection, trace, input.traces.front().string()));
+  return trace;
+}
+
+}  // namespace evenkeel

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstddef>
+#include <optional>
+
+#include "partition/cost/step_time.h"
+#include "partition/model/cluster.h"
+#include "partition/model/model_spec.h"
+#include "partition/model/objective.h"
+
+namespace evenkeel {
+
+/// --model: adds the option, which reads the model while the command line is parsed. `model` must outlive `command`.
+void add_model_option(CLI::App& command, std::optional<ModelSpec>& model);
+
+/// The model that was recorded, and what the figures are measured with.
+struct ModelArguments {
+  /// Absent: what the trace tells, and the defaults of StepTimeModel.
+  std::optional<ModelSpec> spec;
+  std::size_t batch_tokens = StepTimeModel{}.batch_tokens;
+  /// Absent: the command's default.
+  std::optional<Comm> asked_comm;
+
+  void add_to(CLI::App& command);
+  /// The step-time model of the model on this cluster.
+  [[nodiscard]] StepTimeModel step_time(const Cluster& cluster) const;
+  [[nodiscard]] Comm comm(Comm otherwise = Comm::kResident) const { return asked_comm.value_or(otherwise); }
+};
+
+}  // namespace evenkeel
