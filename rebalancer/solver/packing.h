@@ -74,7 +74,7 @@ class PackWriter {
   template <class... Fields>
   void put_fields(const std::tuple<Fields&...>& all) {
     packer_.pack_array(sizeof...(Fields));
-    std::apply([this](const auto&... field) { (put(field), ...); }, all);
+    std::apply([this](const auto&... field) { (this->put(field), ...); }, all);
   }
   void put_bytes(const void* data, std::size_t bytes) {
     EVENKEEL_CHECK(bytes <= kListBytesMax, "readers of recordings take no more");
