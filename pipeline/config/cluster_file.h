@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "partition/foundation/stage.h"
 #include "partition/model/cluster.h"
 
 namespace evenkeel {
