@@ -99,7 +99,7 @@ TEST(Policy, adopts_what_pays_and_says_what_it_gains_costs_and_could_gain) {
   Policy policy(options());
   const auto request = policy.close(window_of(kHot), kContiguous);
   ASSERT_TRUE(request);
-  EXPECT_EQ(request->moves_max, 1U) << "a quarter of four slots";
+  EXPECT_EQ(request->options.problem.replan->moves_max, 1U) << "a quarter of four slots";
   const auto plan = policy.judge(kContiguous, kBetter);
   ASSERT_TRUE(plan);
   EXPECT_EQ(plan->moves, 2U);

@@ -115,7 +115,7 @@ TEST(SolverProcess, plans_anew_without_a_running_placement) {
   const auto answer = solve_in_child(rebalancer_child(), sent, {});
   ASSERT_TRUE(answer) << answer.error().message;
   ASSERT_TRUE(answer->placement) << answer->placement.error().message;
-  EXPECT_TRUE(verify(*answer->placement, sent.profile, sent.cluster, sent.redundant, {}, 0.0));
+  EXPECT_TRUE(verify(*answer->placement, sent.profile, sent.cluster, sent.options.problem.redundant, {}, 0.0));
 }
 
 TEST(SolverProcess, hands_on_what_the_solver_says) {

@@ -58,7 +58,7 @@ TEST_F(WindowsTest, close_once_the_slowest_worker_has_its_steps_and_ask_for_a_pl
   ASSERT_TRUE(job);
   EXPECT_TRUE(windows_.awaits(job->plan));
   EXPECT_FALSE(windows_.awaits(job->plan + 1));
-  EXPECT_EQ(job->request.running, contiguous());
+  EXPECT_EQ(job->request.options.problem.replan->running, contiguous());
   EXPECT_EQ(windows_.first_open(), 1U);
 }
 
@@ -169,7 +169,7 @@ TEST_F(WindowsTest, tell_waiting_workers_only_when_a_window_is_decided) {
     const auto* ack = sent_to<wire::ReportAck>(finished, name(rank));
     ASSERT_TRUE(ack);
     EXPECT_EQ(ack->window_decided, 1U);
-    EXPECT_EQ(ack->stamp, (wire::Stamp{1, 1}));
+    EXPECT_EQ(ack->committed, (wire::Stamp{1, 1}));
   }
 }
 
