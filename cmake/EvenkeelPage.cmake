@@ -6,7 +6,7 @@ find_program(NPM npm REQUIRED)
 # evenkeel_npm_install(SOURCE NAME): installs what SOURCE/package-lock.json lists to npm/NAME in the build folder, whenever that
 # changes; npm/NAME/installed is the file to depend on.
 function(evenkeel_npm_install source name)
-  set(folder ${CMAKE_BINARY_DIR}/npm/${name})
+  set(folder ${PROJECT_BINARY_DIR}/npm/${name})
   file(MAKE_DIRECTORY ${folder})
   add_custom_command(
     OUTPUT ${folder}/installed
@@ -20,13 +20,13 @@ endfunction()
 
 # evenkeel_bundle_page(OUTPUT): bundles the HTML report's page (pipeline/report/html) into a source file, when its sources change.
 function(evenkeel_bundle_page output)
-  set(source ${CMAKE_SOURCE_DIR}/pipeline/report/html)
+  set(source ${PROJECT_SOURCE_DIR}/pipeline/report/html)
   evenkeel_npm_install(${source} report)
   file(GLOB sources CONFIGURE_DEPENDS ${source}/build.mjs ${source}/src/*)
   add_custom_command(
     OUTPUT ${output}
-    DEPENDS ${CMAKE_BINARY_DIR}/npm/report/installed ${sources}
-    COMMAND ${CMAKE_COMMAND} -E env NODE_PATH=${CMAKE_BINARY_DIR}/npm/report/node_modules ${NODE} ${source}/build.mjs ${output}
+    DEPENDS ${PROJECT_BINARY_DIR}/npm/report/installed ${sources}
+    COMMAND ${CMAKE_COMMAND} -E env NODE_PATH=${PROJECT_BINARY_DIR}/npm/report/node_modules ${NODE} ${source}/build.mjs ${output}
     COMMENT "page of the report"
     VERBATIM)
 endfunction()

@@ -11,7 +11,7 @@ namespace {
 
 using probe::Segment;
 
-constexpr auto kKind = Segment::Kind::kWeights;
+constexpr auto kWeightsKind = Segment::Kind::kWeights;
 
 /// A buffer in shared memory: who is in it (0: nobody), then the weights.
 struct Cell {
@@ -39,7 +39,7 @@ Buffer weights_of(std::uint32_t layer, std::uint32_t expert) {
 
 Result<Weights> Weights::create(const std::string& probe, std::vector<std::uint32_t> gpus,
                                 std::size_t buffers_per_gpu) {
-  EVENKEEL_TRY(segment, Segment::create(kKind, probe, gpus.size() * buffers_per_gpu * sizeof(Cell)));
+  EVENKEEL_TRY(segment, Segment::create(kWeightsKind, probe, gpus.size() * buffers_per_gpu * sizeof(Cell)));
   Weights weights(probe, std::move(segment));
   std::size_t next = 0;
   for (const std::uint32_t gpu : gpus) {
@@ -49,7 +49,7 @@ Result<Weights> Weights::create(const std::string& probe, std::vector<std::uint3
 }
 
 Weights::~Weights() {
-  if (segment_) Segment::remove(kKind, probe_);
+  if (segment_) Segment::remove(kWeightsKind, probe_);
 }
 
 bool Weights::put(const Resident& resident, const Buffer& weights) {
@@ -76,7 +76,7 @@ void Weights::keep_only(const std::set<Resident>& residents) {
 }
 
 std::optional<Buffer> Weights::copy_from(const std::string& probe, const Resident& resident) {
-  const auto segment = Segment::open(kKind, probe);
+  const auto segment = Segment::open(kWeightsKind, probe);
   if (!segment) return std::nullopt;
   for (Cell& cell : cells_of(*segment)) {
     if (cell.resident.load(std::memory_order_acquire) != key_of(resident)) continue;

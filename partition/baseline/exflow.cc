@@ -15,7 +15,7 @@ namespace {
 
 constexpr GpuIndex kNoPart = std::numeric_limits<GpuIndex>::max();
 /// Gains below this are rounding.
-constexpr double kGainMin = 1e-9;
+constexpr double kExflowGainMin = 1e-9;
 
 /// Divides some items of every layer, the members, over parts of equal size so that most traffic stays inside parts.
 class Division {
@@ -62,7 +62,7 @@ class Division {
     for (std::size_t row = 0; row < best.size(); ++row)
       part_(layer, members_[layer][row]) = static_cast<GpuIndex>(best[row]);
     // With several rounds over one layer its own traffic is quadratic, and the linear optimum may be worse.
-    if (is_open || kept(layer) > before + kGainMin) return true;
+    if (is_open || kept(layer) > before + kExflowGainMin) return true;
     std::ranges::copy(old, part_[layer].begin());
     return false;
   }

@@ -77,7 +77,7 @@ struct ProgramSolution {
 /// Solves by GLPK's simplex and branch and bound, no start given. Away from its defaults in two points, which both help
 /// the programs here: the long-step ratio test (a third of the iterations of a first relaxation), and branching on the
 /// most fractional column (first solutions in half the time). The limits hold inside a linear program too, but for one
-/// factorisation of its basis. Built, solved and dropped on the calling thread; thread-safe.
+/// factorisation of its basis. Needs has_glpk(). Thread-safe.
 [[nodiscard]] ProgramSolution solve(const IntegerProgram& program, const ProgramLimit& limit);
 
 }  // namespace evenkeel

@@ -8,7 +8,7 @@
 namespace evenkeel {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 /// Columns y[layer, cluster, gpu], then for each pair of layers k[gpu, c, d] and n[node, c, d].
 class MapProgram {
@@ -97,7 +97,7 @@ class MapProgram {
   /// Their sum is at most the cluster's y over the GPUs, as often as a full row or column of products can count it.
   void add_product_row(std::size_t layer, std::size_t cluster, std::size_t first_gpu, std::size_t width,
                        const Products& products) {
-    const std::size_t row = program_.add_row(-kInfinity, 0.0);
+    const std::size_t row = program_.add_row(-kUnbounded, 0.0);
     for (std::size_t i = 0; i < products.count; ++i) program_.add_entry(row, products.first + i * products.step, 1.0);
     const double times = products.count == 1 ? 1.0 : static_cast<double>(width);
     for (std::size_t gpu = first_gpu; gpu < first_gpu + width; ++gpu)

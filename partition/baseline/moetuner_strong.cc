@@ -11,7 +11,7 @@ namespace evenkeel {
 namespace {
 
 /// Gains below this are rounding of traffic tables.
-constexpr double kGainMin = 1e-6;
+constexpr double kMapGainMin = 1e-6;
 
 /// Cluster c on GPU c in every layer: where `balanced` has them.
 Assignment as_given(const Instance& clusters) {
@@ -39,7 +39,7 @@ Assignment search(Instance clusters, Budget& budget) {
   Assignment map = as_given(clusters);
   do {
     const Assignment next = best_swept_map(clusters, budget);
-    if (communication(clusters, next) >= communication(clusters, as_given(clusters)) - kGainMin) break;
+    if (communication(clusters, next) >= communication(clusters, as_given(clusters)) - kMapGainMin) break;
     map = mapped(map, next);
     clusters = cluster_instance(clusters, next);
   } while (!budget.exhausted());

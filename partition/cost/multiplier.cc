@@ -9,7 +9,7 @@
 namespace evenkeel {
 namespace {
 
-using Matrix = Eigen::MatrixXf;
+using FloatMatrix = Eigen::MatrixXf;
 using Vector = Eigen::VectorXf;
 
 /// Over-relaxation of ADMM; 1.5 to 1.8 is usual (Boyd et al. 2011, section 3.4.3). Halves the iterations here.
@@ -22,13 +22,13 @@ class Admm {
         size_(static_cast<float>(traffic.rows()) / static_cast<float>(groups)),
         others_(static_cast<Eigen::Index>(groups) - 1),
         penalty_(penalty(traffic_)),
-        spectral_(Matrix::Constant(traffic.rows(), traffic.cols(), 1.0F / static_cast<float>(groups))),
+        spectral_(FloatMatrix::Constant(traffic.rows(), traffic.cols(), 1.0F / static_cast<float>(groups))),
         dual_(traffic_ / penalty_),
         best_(traffic_) {}
 
   /// One iteration; keeps the multiplier if it is the best yet.
   void step() {
-    const Matrix boxed = (spectral_ - dual_ + traffic_ / penalty_).cwiseMax(0.0F).cwiseMin(1.0F);
+    const FloatMatrix boxed = (spectral_ - dual_ + traffic_ / penalty_).cwiseMax(0.0F).cwiseMin(1.0F);
     dual_ += kRelaxation * boxed + (1.0F - kRelaxation) * spectral_;
     const float excess = project();
     dual_ -= spectral_;
@@ -43,7 +43,7 @@ class Admm {
 
  private:
   /// Brings traffic and Y, whose centred norm is S sqrt(groups - 1), to one scale.
-  [[nodiscard]] float penalty(Matrix centred) const {
+  [[nodiscard]] float penalty(FloatMatrix centred) const {
     centre(centred);
     return centred.norm() / (size_ * std::sqrt(static_cast<float>(others_)));
   }
@@ -51,11 +51,11 @@ class Admm {
   /// Sets spectral_ to the nearest matrix to dual_ with rows and columns that sum to S and centred singular values of
   /// at most S each and S (groups - 1) together. Returns the groups - 1 largest singular values of what is cut off.
   float project() {
-    Matrix centred = dual_;
+    FloatMatrix centred = dual_;
     centre(centred);
-    Matrix gram = Matrix::Zero(centred.rows(), centred.cols());
+    FloatMatrix gram = FloatMatrix::Zero(centred.rows(), centred.cols());
     gram.selfadjointView<Eigen::Lower>().rankUpdate(centred.transpose());
-    const Eigen::SelfAdjointEigenSolver<Matrix> solver(gram);
+    const Eigen::SelfAdjointEigenSolver<FloatMatrix> solver(gram);
     const Vector singular = solver.eigenvalues().cwiseMax(0.0F).cwiseSqrt();
     const float shift = shift_of(singular);
     const Vector kept = (singular.array() - shift).max(0.0F).min(size_);
@@ -82,16 +82,16 @@ class Admm {
     return high;
   }
 
-  Matrix traffic_;
+  FloatMatrix traffic_;
   /// S, items of a group.
   float size_;
   /// Groups less one.
   Eigen::Index others_;
   float penalty_;
   /// Z, and the scaled dual variable of Y = Z: the multiplier over the penalty.
-  Matrix spectral_;
-  Matrix dual_;
-  Matrix best_;
+  FloatMatrix spectral_;
+  FloatMatrix dual_;
+  FloatMatrix best_;
   float best_bound_ = std::numeric_limits<float>::infinity();
 };
 

@@ -7,6 +7,8 @@
 #include <span>
 #include <vector>
 
+#include "partition/libraries/glpk_adapter.h"
+
 namespace evenkeel {
 
 /// Limit of one exact solve: wall time, or branch-and-bound nodes so that equal arguments give equal results.
@@ -21,8 +23,7 @@ struct Term {
   double coefficient;
 };
 
-/// A program to be maximised over columns in [0, 1], some of them whole numbers. Built, solved and dropped on one
-/// thread: GLPK keeps its environment per thread.
+/// A program to be maximised over columns in [0, 1], some of them whole numbers. Needs has_glpk() to be solved.
 class GlpkProgram {
  public:
   /// Returns the number of the new column.
@@ -59,6 +60,7 @@ class GlpkProgram {
   };
 
   std::size_t add_column(double gain, bool is_binary);
+  [[nodiscard]] GlpkProblem problem() const;
 
   std::vector<double> gains_;
   std::vector<bool> is_binary_;

@@ -16,7 +16,7 @@ namespace evenkeel {
 namespace {
 
 /// Measured at 24 x 32, 26 x 64 and 48 x 128. Caps are felt from the start: a layer has few arrangements within them.
-constexpr AnnealingRange kRange{.hot = 0.45, .cold = 0.05, .soft = 0.3, .stiff = 500.0};
+constexpr AnnealingRange kDispatchRange{.hot = 0.45, .cold = 0.05, .soft = 0.3, .stiff = 500.0};
 /// Runs end in arrangements that differ by more than a longer run gains: many short ones, each of so much for 64 items.
 constexpr double kRunSeconds = 0.2;
 constexpr double kRunUnits = 3e6;
@@ -120,7 +120,7 @@ void anneal(DispatchLayer& layer, Prices of_load, const LoadGoal& goal, Random& 
   const auto items = static_cast<std::uint32_t>(layer.items());
   const std::uint64_t units_per_swap = layer.sets_per_item() * 2;
   while (!slice.exhausted()) {
-    const auto prices = AnnealingPrices::at(slice.progress() / kAnnealingShare, scale, kRange, goal);
+    const auto prices = AnnealingPrices::at(slice.progress() / kAnnealingShare, scale, kDispatchRange, goal);
     if (slice.progress() >= kAnnealingShare) return;
     std::uint64_t units = kBatch;
     for (std::uint64_t batch = 0; batch < kBatch; ++batch) {

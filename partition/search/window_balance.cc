@@ -16,9 +16,9 @@ namespace evenkeel {
 namespace {
 
 /// Annealings in a row without a better result before a layer is left.
-constexpr int kFruitlessMax = 3;
+constexpr int kWindowFruitlessMax = 3;
 /// Proposals an item of the first annealing.
-constexpr std::uint64_t kFirstLength = 200;
+constexpr std::uint64_t kWindowFirstLength = 200;
 
 /// One layer without its traffic.
 struct LayerState {
@@ -70,8 +70,8 @@ void balance_layer(const Instance& instance, std::size_t layer, std::span<GpuInd
                    std::uint64_t seed) {
   Random random(seed, layer);
   double best_peak = window_peak(instance, layer, best);
-  std::uint64_t proposals = kFirstLength * instance.items();
-  for (int fruitless = 0; fruitless < kFruitlessMax && !slice.exhausted(); proposals *= 2) {
+  std::uint64_t proposals = kWindowFirstLength * instance.items();
+  for (int fruitless = 0; fruitless < kWindowFruitlessMax && !slice.exhausted(); proposals *= 2) {
     LayerState state{WindowLoads(instance, layer, best), {best.begin(), best.end()}};
     anneal(instance, layer, state, proposals, random, slice);
     const double peak = window_peak(instance, layer, state.gpu_of_item);

@@ -26,9 +26,9 @@ constexpr std::array kTargets{0.0, 0.5, 0.95};
 /// be kept from the packing, for no single exchange finds it.
 constexpr double kGentle = 1e-7;
 /// Closer to its bound a load need not come.
-constexpr double kGapMet = 1e-9;
+constexpr double kReplicaGapMet = 1e-9;
 /// A replica's slot that takes another expert, rather than an exchange: one in two.
-constexpr std::uint32_t kReplacedIn = 2;
+constexpr std::uint32_t kReplicaReplacedIn = 2;
 
 /// What is lowered, and the temperatures for it.
 struct EvenLoad {
@@ -106,7 +106,7 @@ class ReplicaAnnealing {
   double propose(ReplanSlots& slots, double before, Cost&& cost, double allowed) {
     const std::size_t slot = random_.below(static_cast<std::uint32_t>(slots.slots()));
     const std::size_t given_up = slots.expert_of(slot);
-    if (random_.below(kReplacedIn) == 0) {
+    if (random_.below(kReplicaReplacedIn) == 0) {
       const std::size_t wanted = slots.expert_of(random_.below(static_cast<std::uint32_t>(slots.slots())));
       if (slots.copies(given_up) <= copies_min_ || slots.holds(slots.gpu_of(slot), wanted)) return before;
       slots.replace(slot, wanted);
@@ -146,7 +146,7 @@ std::vector<ExpertIndex> search_layer(const ReplanLayer& layer, const Load& load
   ReplicaAnnealing<Load> annealing(load, search, random);
   std::uint64_t proposals = Load::kFirstLength * best.slots();
   const int patience = fruitless_max(best.slots());
-  const double met = load.bound() * (1 + kGapMet);
+  const double met = load.bound() * (1 + kReplicaGapMet);
   for (int attempt = 0, fruitless = 0; fruitless < patience && best_value > met && !slice.exhausted();
        ++attempt, ++fruitless) {
     ReplanSlots candidate = best;

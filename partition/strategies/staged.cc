@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "partition/exact/exact_sweep.h"
+#include "partition/libraries/glpk_adapter.h"
 #include "partition/problem/certificate.h"
 #include "partition/search/descent.h"
 #include "partition/search/window_loads.h"
@@ -57,12 +58,13 @@ void search_resident(Workbench& bench) {
   if (!without.metis && bench.has_time_for(kMetisLayeredStart.estimate(instance), 2 * kStartShare))
     bench.try_start(kMetisLayeredStart, kStartShare);
   // Exact refinement finds little after a search, so it gets what a first look at every layer fits in, or nothing.
-  const bool has_glpk = !without.glpk && bench.has_time_for(kGlpkLayers.estimate(instance), 0.1);
-  if (!without.search) search_by_swaps(bench, has_glpk ? 0.87 : 0.98);
+  const bool may_solve_blocks = has_glpk() && !without.glpk;
+  const bool solves_blocks = may_solve_blocks && bench.has_time_for(kGlpkLayers.estimate(instance), 0.1);
+  if (!without.search) search_by_swaps(bench, solves_blocks ? 0.87 : 0.98);
   bench.take_best();
   bench.refine(kRelabel, 0.1);
   bench.keep_if_better();
-  if (has_glpk || (without.search && !without.glpk)) bench.solve_blocks(0.6);
+  if (solves_blocks || (without.search && may_solve_blocks)) bench.solve_blocks(0.6);
 }
 
 /// Under caps on several windows, by annealing and descent alone.

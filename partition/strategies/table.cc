@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "partition/libraries/glpk_adapter.h"
 #include "partition/strategies/published.h"
 #include "partition/strategies/staged.h"
 
@@ -18,8 +19,11 @@ constexpr Honours kOurs{.traffic = Traffic::kResidentAndDispatch,
                         .survival = true,
                         .unequal_gpus = true,
                         .time_model = true};
-constexpr Honours kMetisGlpk{
-    .traffic = Traffic::kResident, .replicas = Extent::kSearched, .split = Extent::kSearched, .survival = true};
+constexpr Honours kMetisGlpk{.traffic = Traffic::kResident,
+                             .replicas = Extent::kSearched,
+                             .split = Extent::kSearched,
+                             .survival = true,
+                             .needs_glpk = true};
 constexpr Honours kLoadsAlone{};
 constexpr Honours kResident{.traffic = Traffic::kResident};
 
@@ -33,7 +37,7 @@ constexpr StrategyRow kTable[] = {
     {Strategy::kMetis, "metis", {.traffic = Traffic::kResidentAndDispatch}, place_metis},
     {Strategy::kMetisNaive, "metis-naive", kResident, place_metis_naive},
     {Strategy::kExflow, "exflow", kResident, place_exflow},
-    {Strategy::kMoetuner, "moetuner", kResident, place_moetuner},
+    {Strategy::kMoetuner, "moetuner", {.traffic = Traffic::kResident, .needs_glpk = true}, place_moetuner},
     {Strategy::kMoetunerStrong, "moetuner-strong", kResident, place_moetuner_strong},
 };
 
@@ -78,6 +82,11 @@ std::vector<std::string> traffic_not_honoured(const StrategyRow& row, const Prob
 
 Status refuse_what_is_not_honoured(const StrategyRow& row, const Problem& problem) {
   const Honours& honours = row.honours;
+  if (honours.needs_glpk && !has_glpk()) {
+    return invalid_input(fmt::format(
+        "strategy {} needs GLPK, which this build is without; give {}, or build with -DEVENKEEL_WITH_GLPK=ON", row.name,
+        row_of(Strategy::kEvenkeel).name));
+  }
   if (problem.options().survive > 0 && !honours.survival) {
     return invalid_input(fmt::format("strategy {} does not keep a second copy of every expert; give {}", row.name,
                                      names_of_those_that(&Honours::survival)));

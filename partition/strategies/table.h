@@ -34,6 +34,8 @@ struct Honours {
   bool survival = false;
   bool unequal_gpus = false;
   bool time_model = false;
+  /// Not a wish but a need: refused where the build is without GLPK.
+  bool needs_glpk = false;
 };
 
 struct StrategyRow {

@@ -21,7 +21,7 @@ namespace evenkeel {
 namespace {
 
 /// Shares of the time that the search of loads gets where communication comes after it.
-constexpr double kLoadShareBeforeTraffic = 0.3;
+constexpr double kUnequalLoadShare = 0.3;
 
 class UnequalPlacing {
  public:
@@ -138,7 +138,7 @@ class UnequalPlacing {
   }
 
   /// Of the time, for loads.
-  [[nodiscard]] double load_share() const { return problem_.has_paths() ? kLoadShareBeforeTraffic : 1.0; }
+  [[nodiscard]] double load_share() const { return problem_.has_paths() ? kUnequalLoadShare : 1.0; }
 
   [[nodiscard]] Placement balance() {
     const ReplicaSearch search{

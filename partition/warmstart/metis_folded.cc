@@ -15,7 +15,7 @@ namespace evenkeel {
 namespace {
 
 /// Chains are few and alike, so METIS need not be given room.
-constexpr double kBalance = 1.01;
+constexpr double kFoldedBalance = 1.01;
 
 /// Chain of each item [layers, items], and the lift between chains, summed over layers [chains, chains].
 struct Chains {
@@ -67,7 +67,7 @@ Assignment metis_folded_assignment(const Instance& instance, std::uint64_t seed)
     }
     graph.row_start.push_back(graph.target.size());
   }
-  const auto gpu_of_chain = metis_gpus(graph, instance, kBalance, seed);
+  const auto gpu_of_chain = metis_gpus(graph, instance, kFoldedBalance, seed);
   Assignment assignment(instance.layers(), instance.items());
   std::ranges::transform(chains.chain_of_item.cells(), assignment.cells().begin(),
                          [&](std::uint32_t chain) { return gpu_of_chain[chain]; });

@@ -12,7 +12,7 @@ namespace evenkeel {
 namespace {
 
 /// ubvec of METIS that leaves it room and overfills next to nothing (1.03 to 1.05 measured).
-constexpr double kBalance = 1.05;
+constexpr double kLayeredBalance = 1.05;
 
 /// Vertex layer x items + item for every item of every layer, a balance constraint a layer, edges weighed by lift.
 WeightedGraph layered_graph(const Instance& instance) {
@@ -43,7 +43,7 @@ WeightedGraph layered_graph(const Instance& instance) {
 }  // namespace
 
 Assignment metis_layered_assignment(const Instance& instance, std::uint64_t seed) {
-  const auto gpu_of_vertex = metis_gpus(layered_graph(instance), instance, kBalance, seed);
+  const auto gpu_of_vertex = metis_gpus(layered_graph(instance), instance, kLayeredBalance, seed);
   Assignment assignment(instance.layers(), instance.items());
   std::ranges::copy(gpu_of_vertex, assignment.cells().begin());
   Arrangement arrangement(instance, std::move(assignment));

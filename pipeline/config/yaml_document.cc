@@ -15,7 +15,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::uintmax_t kYamlBytesMax = std::uintmax_t{64} << 20;
+constexpr std::uintmax_t kDocumentBytesMax = std::uintmax_t{64} << 20;
 constexpr std::size_t kNestingMax = 8;
 
 /// yaml-cpp's exception is the only way out of its parser; read_yaml_document() turns it into an Error.
@@ -119,9 +119,9 @@ Result<json> read_yaml_document(const std::filesystem::path& path) {
   const auto bytes = std::filesystem::file_size(path, error);
   if (error)
     return invalid_input(fmt::format("{}: it cannot be read ({}); check the path", path.string(), error.message()));
-  if (bytes > kYamlBytesMax) {
+  if (bytes > kDocumentBytesMax) {
     return invalid_input(
-        fmt::format("{}: it has {} bytes; YAML of at most {} is accepted", path.string(), bytes, kYamlBytesMax));
+        fmt::format("{}: it has {} bytes; YAML of at most {} is accepted", path.string(), bytes, kDocumentBytesMax));
   }
   try {
     std::ifstream in(path, std::ios::binary);

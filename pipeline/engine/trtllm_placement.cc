@@ -11,7 +11,7 @@
 namespace evenkeel {
 namespace {
 
-const std::array<std::string, 3> kKeys{kAssignmentsKey, "num_slots", "layer_updates_per_iter"};
+const std::array<std::string, 3> kTrtllmKeys{kAssignmentsKey, "num_slots", "layer_updates_per_iter"};
 
 }  // namespace
 
@@ -31,7 +31,7 @@ Result<std::string> trtllm_placement_text(const Placement& placement) {
 
 Result<PlacementFile> parse_trtllm_placement(const nlohmann::json& document, const std::string& path,
                                              const PlacementHints& hints) {
-  EVENKEEL_TRY_STATUS(check_exact_keys(document, path, kKeys));
+  EVENKEEL_TRY_STATUS(check_exact_keys(document, path, kTrtllmKeys));
   EVENKEEL_TRY(slots, whole_number_of(document, path, "num_slots", 1));
   EVENKEEL_TRY(updates, whole_number_of(document, path, "layer_updates_per_iter", 0));
   EVENKEEL_TRY(

@@ -15,7 +15,8 @@ namespace evenkeel {
 namespace {
 
 constexpr int kVersion = 1;
-const std::array<std::string, 5> kKeys{"record_type", "version", "num_redundant_experts", "num_slots", kAssignmentsKey};
+const std::array<std::string, 5> kVllmKeys{"record_type", "version", "num_redundant_experts", "num_slots",
+                                           kAssignmentsKey};
 
 }  // namespace
 
@@ -34,7 +35,7 @@ Result<std::string> vllm_placement_text(const Placement& placement) {
 
 Result<PlacementFile> parse_vllm_placement(const nlohmann::json& document, const std::string& path,
                                            const PlacementHints& hints) {
-  EVENKEEL_TRY_STATUS(check_exact_keys(document, path, kKeys));
+  EVENKEEL_TRY_STATUS(check_exact_keys(document, path, kVllmKeys));
   if (document.at("version") != kVersion) {
     return invalid_input(
         fmt::format("{}: version is {}; this program reads version {}", path, brief(document.at("version")), kVersion));

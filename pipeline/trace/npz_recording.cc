@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kBlockTokens = 1024;
 constexpr std::size_t kSequencesMax = std::size_t{1} << 22;
 constexpr std::size_t kWindowsMax = std::size_t{1} << 22;
-constexpr std::size_t kChunkBytes = std::size_t{1} << 20;
+constexpr std::size_t kNpzChunkBytes = std::size_t{1} << 20;
 
 struct Labels {
   /// First token of each sequence, then the number of tokens.
@@ -260,7 +260,7 @@ Status read_ids(NpyStream stream, const Labels& labels, ChoiceRows rows, const R
   const std::size_t token_ids = header.shape[1] * header.shape[2];
   const std::size_t token_bytes = token_ids * header.item_bytes;
   const std::size_t tokens = header.shape[0];
-  const std::size_t chunk_tokens = std::max<std::size_t>(1, kChunkBytes / token_bytes);
+  const std::size_t chunk_tokens = std::max<std::size_t>(1, kNpzChunkBytes / token_bytes);
   std::size_t tokens_read = 0;
   std::vector<std::byte> raw;
   const auto read_chunk = [&](std::vector<ExpertIndex>& experts) -> Status {

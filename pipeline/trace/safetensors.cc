@@ -17,8 +17,8 @@ using simdjson::dom::element;
 
 static_assert(std::endian::native == std::endian::little, "lengths and data are read as little-endian in place");
 
-constexpr std::uint64_t kHeaderBytesMax = std::uint64_t{64} << 20;
-constexpr std::size_t kDimensionsMax = 8;
+constexpr std::uint64_t kTensorHeaderBytesMax = std::uint64_t{64} << 20;
+constexpr std::size_t kTensorDimensionsMax = 8;
 
 /// Bytes of one element of a dtype: its digits are bits ("I64", "F8_E4M3").
 std::optional<std::size_t> dtype_bytes(std::string_view dtype) {
@@ -47,7 +47,7 @@ std::optional<std::vector<std::uint64_t>> numbers(simdjson::simdjson_result<elem
 Result<SafeTensor> parse_tensor(std::string_view name, const element& value, const std::string& path) {
   const std::string where = fmt::format("{}: tensor '{}'", path, name.substr(0, 64));
   std::string_view dtype;
-  const auto shape = numbers(value["shape"], kDimensionsMax);
+  const auto shape = numbers(value["shape"], kTensorDimensionsMax);
   const auto offsets = numbers(value["data_offsets"], 2);
   if (value["dtype"].get(dtype) || !shape || !offsets || offsets->size() != 2) {
     return invalid_input(fmt::format("{} lacks dtype, shape or data_offsets; write the file again", where));
@@ -122,9 +122,9 @@ Result<SafetensorsFile> SafetensorsFile::open(const std::filesystem::path& file)
     return invalid_input(fmt::format(
         "{}: it has {} bytes; a safetensors file starts with 8 that tell its header's length", path, file_bytes));
   }
-  if (header_bytes > kHeaderBytesMax || header_bytes > file_bytes - sizeof header_bytes) {
+  if (header_bytes > kTensorHeaderBytesMax || header_bytes > file_bytes - sizeof header_bytes) {
     return invalid_input(fmt::format("{}: its header claims {} bytes, more than the file or the limit of {} holds",
-                                     path, header_bytes, kHeaderBytesMax));
+                                     path, header_bytes, kTensorHeaderBytesMax));
   }
   std::string text(header_bytes, '\0');
   if (!in.read(text.data(), static_cast<std::streamsize>(text.size()))) {

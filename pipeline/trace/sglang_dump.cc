@@ -16,9 +16,9 @@ constexpr std::int64_t kLayersMax = 4096;
 constexpr std::int64_t kColumnsMax = 256;
 constexpr std::size_t kRecordsMax = std::size_t{1} << 20;
 /// Sequences of all records of a file together.
-constexpr std::size_t kSequencesMax = std::size_t{1} << 24;
+constexpr std::size_t kDumpSequencesMax = std::size_t{1} << 24;
 /// 10^12 tokens: months of one expert at full speed. Sums over slots, ranks and passes stay below 2^64.
-constexpr std::int64_t kCountMax = std::int64_t{1} << 40;
+constexpr std::int64_t kDumpCountMax = std::int64_t{1} << 40;
 // SGLang's ForwardMode.
 constexpr std::int64_t kForwardExtend = 1;
 constexpr std::int64_t kForwardDecode = 2;
@@ -162,9 +162,9 @@ Status read_records(const PickleDocument& document, const PickleFields& root, Sg
     EVENKEEL_TRY_STATUS(check_record_size(record, dump.logical_of_physical, fields, mode));
     record.number = i;
     sequences += record.sequence_tokens.size();
-    if (sequences > kSequencesMax)
+    if (sequences > kDumpSequencesMax)
       return invalid_input(
-          fmt::format("{} holds more than {} sequences; dump more often", root.where("records"), kSequencesMax));
+          fmt::format("{} holds more than {} sequences; dump more often", root.where("records"), kDumpSequencesMax));
     dump.records.push_back(std::move(record));
   }
   return {};
@@ -223,12 +223,12 @@ Result<RecordingHeader> sglang_header(std::size_t layers, std::size_t experts, c
 
 Status read_counts(const TensorData& counts, std::span<const std::size_t> indices, const std::string& where,
                    std::span<std::int64_t> out) {
-  const auto bad = first_outside(counts, indices, kCountMax, out);
+  const auto bad = first_outside(counts, indices, kDumpCountMax, out);
   if (!bad) return {};
   std::vector<std::size_t> at(indices.begin(), indices.end());
   at.push_back(*bad);
   return invalid_input(fmt::format("{}[{}] is {}; give a whole number of tokens from 0 to {}", where,
-                                   fmt::join(at, ", "), counts.text(at), kCountMax));
+                                   fmt::join(at, ", "), counts.text(at), kDumpCountMax));
 }
 
 }  // namespace evenkeel

@@ -9,7 +9,7 @@ namespace {
 // What things cost, in values.
 constexpr std::size_t kStorageCost = 6;
 constexpr std::size_t kTensorCost = 16;
-constexpr std::size_t kDimensionsMax = 8;
+constexpr std::size_t kPickledDimensionsMax = 8;
 
 }  // namespace
 
@@ -66,9 +66,9 @@ Status Unpickler::push_tensor(std::span<const PickleValue> arguments) {
 
 Result<std::vector<std::int64_t>> Unpickler::dimensions(const PickleValue& value, std::string_view what) const {
   const auto* const id = std::get_if<PickleTuple>(&value);
-  if (id == nullptr || document_.tuple(*id).size() > kDimensionsMax)
-    return error(
-        fmt::format("a tensor's {} is {}; give at most {} numbers", what, document_.brief(value), kDimensionsMax));
+  if (id == nullptr || document_.tuple(*id).size() > kPickledDimensionsMax)
+    return error(fmt::format("a tensor's {} is {}; give at most {} numbers", what, document_.brief(value),
+                             kPickledDimensionsMax));
   std::vector<std::int64_t> numbers;
   for (const PickleValue& entry : document_.tuple(*id)) {
     const auto* const number = std::get_if<std::int64_t>(&entry);
