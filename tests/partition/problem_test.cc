@@ -102,7 +102,9 @@ TEST(Problem, names_what_is_out_of_range) {
 
 TEST(Run, logs_stages_as_they_begin_and_end) {
   std::vector<std::string> told;
-  Run run({.work_units = 10}, {}, [&](std::string_view stage) { told.emplace_back(stage); });
+  Effort effort;
+  effort.work_units = 10;
+  evenkeel::Run run(effort, {}, [&](std::string_view stage) { told.emplace_back(stage); });
   run.begin_budget();
   EXPECT_EQ(run.budget().remaining_units(), 10U);
   run.begin_stage("first", 3.0);
@@ -120,9 +122,12 @@ TEST(Run, logs_stages_as_they_begin_and_end) {
 
 TEST(Run, refuses_an_effort_that_is_out_of_range) {
   EXPECT_TRUE(validate(Effort{}));
-  EXPECT_EQ(validate({.time = std::chrono::duration<double>(-1)}).error().message,
-            "time is -1 s; give 0 or more, at most 1000 h");
-  EXPECT_EQ(validate({.threads = 3}).error().message, "threads is 3; give 1 or 2");
+  Effort late;
+  late.time = std::chrono::duration<double>(-1);
+  EXPECT_EQ(validate(late).error().message, "time is -1 s; give 0 or more, at most 1000 h");
+  Effort wide;
+  wide.threads = 3;
+  EXPECT_EQ(validate(wide).error().message, "threads is 3; give 1 or 2");
 }
 
 }  // namespace
