@@ -122,11 +122,7 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
     return scored;
   }
   Solution solved = value_or_exit(std::move(solution));
-  row.status = solved.status;
-  row.solve_seconds = slack_seconds + solved.solve_seconds;
-  row.certificate = solved.certificate;
-  row.stages = solved.stages;
-  row.replan = solved.replan;
+  row = score_row(name, solved, slack_seconds);
   if (windows) {
     row.slack = options.problem.load_slack_ratio;
     row.windows = windows;

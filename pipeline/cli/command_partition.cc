@@ -114,14 +114,7 @@ ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, 
   // The token paths are most of the memory, so they are held once.
   if (!trace.paths.empty()) profile.paths = std::move(trace.paths);
   const Solution solution = value_or_exit(place(profile, cluster, options, observer));
-  ScoreRow row{name,
-               solution.status,
-               (choice ? choice->seconds : 0.0) + solution.solve_seconds,
-               std::nullopt,
-               std::nullopt,
-               solution.certificate,
-               solution.stages,
-               solution.replan};
+  ScoreRow row = score_row(name, solution, choice ? choice->seconds : 0.0);
   const Placement* const running = options.problem.replan ? &options.problem.replan->running : nullptr;
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
   ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, profile.shape))));

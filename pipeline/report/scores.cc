@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include "partition/foundation/check.h"
 #include "pipeline/report/table.h"
@@ -94,6 +95,14 @@ std::vector<std::string> migration_cells(const std::optional<Metrics>& metrics) 
 
 }  // namespace
 
+ScoreRow score_row(std::string strategy, const Solution& solution, double seconds_before) {
+  ScoreRow row{std::move(strategy), solution.status, seconds_before + solution.solve_seconds,
+               std::nullopt,        std::nullopt,    solution.certificate,
+               solution.stages,     solution.replan};
+  row.not_honoured = solution.not_honoured;
+  return row;
+}
+
 std::string_view status_name(SolveStatus status) {
   switch (status) {
     case SolveStatus::kOptimal:
@@ -132,6 +141,7 @@ ordered_json to_json(const ScoreRow& row) {
   if (row.replan) json["replan"] = replan_json(*row.replan);
   if (row.slack) json["slack"] = *row.slack;
   if (row.windows) json["windows"] = *row.windows;
+  if (!row.not_honoured.empty()) json["not_honoured"] = row.not_honoured;
   return json;
 }
 

@@ -26,7 +26,12 @@ struct ScoreRow {
   /// Where they were chosen for it: the slack, and the windows fitted at once.
   std::optional<double> slack{};
   std::optional<std::size_t> windows{};
+  /// What was asked for and the strategy does not honour, a sentence each.
+  std::vector<std::string> not_honoured{};
 };
+
+/// The row of a solution, without figures yet; `seconds_before` were spent on it before it was solved.
+[[nodiscard]] ScoreRow score_row(std::string strategy, const Solution& solution, double seconds_before);
 
 [[nodiscard]] std::string_view status_name(SolveStatus status);
 

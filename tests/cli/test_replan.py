@@ -86,6 +86,8 @@ class FromTheRunningPlacement(CommandTest):
         self.assertEqual(rows["evenkeel"]["in_sample"]["churn"], rows["evenkeel"]["held_out"]["churn"])
         self.assertGreater(rows["lpt"]["in_sample"]["churn"], 0.5)
         self.assertIsNone(rows["lpt"]["replan"]["moves_max"])
+        self.assertIn("strategy lpt keeps no budget of moves", rows["lpt"]["not_honoured"])
+        self.assertNotIn("not_honoured", rows["evenkeel"])
 
     def test_faults_are_named_in_one_line(self):
         for options, message in (

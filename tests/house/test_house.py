@@ -11,6 +11,7 @@ import sys
 import unittest
 
 import cpp_text
+import picture
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -152,7 +153,10 @@ class Arrows(HouseTest):
         for name in CPP:
             visit(name, [])
 
-    @unittest.skipUnless(PAGE.exists(), "docs/architecture.md is not there")
+    def test_the_picture_is_of_the_rooms_as_they_are(self):
+        drawn = (ROOT / "docs/images/rooms.svg").read_text()
+        self.assertEqual(drawn, picture.draw(ROOMS), "draw it anew: /usr/bin/python3 tests/house/picture.py >docs/images/rooms.svg")
+
     def test_the_architecture_page_names_every_room(self):
         page = PAGE.read_text()
         self.hold(f"docs/architecture.md does not name {room}" for room in ROOMS if room not in page)
