@@ -43,7 +43,7 @@ class Runs(CommandTest):
         record = execute(run, TRACE, [DAY])
         self.assertEqual((record["exit_code"], record["row"]), (2, None))
         (self.folder / run.file_name(TRACE)).write_text(json.dumps(record))
-        self.assertIn("| nonsense | failed, exit 2: evenkeel: strategy 'nonsense' is unknown", render_table(table, TRACE, self.folder))
+        self.assertIn("| nonsense | failed, exit 2: evenkeel: --strategies: strategy 'nonsense' is unknown", render_table(table, TRACE, self.folder))
 
     def test_messages_name_files_without_their_folders(self):
         absent = self.folder / "absent.npz"
