@@ -20,6 +20,8 @@ LIBRARY = re.compile(r"^#include <([^>]+)>", re.MULTILINE)
 OURS = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 # A library's header that so many files include is parsed once for all of them. Any number gives the same findings.
 COMMON_FROM = 8
+# What only shared libraries are compiled with.
+SHARED_LIBRARY = {"-fPIC", "-fvisibility=hidden", "-fvisibility-inlines-hidden"}
 # Without --full clang reads one in so many of the sources that no change has touched: all would take four minutes on two cores.
 SPREAD = 3
 # Sources that clang-tidy reads without --full, at some twelve seconds each.
@@ -35,7 +37,7 @@ def commands():
             words = shlex.split(entry["command"])
             first = next(place for place, word in enumerate(words) if word.startswith("-"))
             # No code is made; the precompiled header would not do for both kinds of it.
-            found[str(path.relative_to(ROOT))] = [word for word in words[first : words.index("-o")] if word != "-fPIC"]
+            found[str(path.relative_to(ROOT))] = [word for word in words[first : words.index("-o")] if word not in SHARED_LIBRARY]
     return found
 
 
