@@ -36,7 +36,7 @@ Result<Solution> place(const RoutingProfile& profile, const Cluster& cluster, co
   auto not_honoured = take_what_is_not_honoured(row, profile.windows.size() > 1, asked);
   EVENKEEL_TRY(problem, Problem::create(profile, cluster, std::move(asked)));
   EVENKEEL_TRY_STATUS(refuse_what_is_not_honoured(row, problem));
-  for (std::string& note : traffic_not_honoured(row, problem)) not_honoured.push_back(std::move(note));
+  for (std::string& note : not_searched(row, problem)) not_honoured.push_back(std::move(note));
   Run run(options.effort, options.diagnostics, observer);
   auto draft = row.solve(problem, run);
   if (!draft && draft.error().code == ErrorCode::kTimeLimit)

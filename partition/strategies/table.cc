@@ -12,18 +12,13 @@ namespace evenkeel {
 namespace {
 
 constexpr Honours kOurs{.traffic = Traffic::kResidentAndDispatch,
-                        .replicas = Extent::kSearched,
-                        .split = Extent::kSearched,
+                        .split_search = true,
                         .moves = true,
                         .windows = true,
                         .survival = true,
                         .unequal_gpus = true,
                         .time_model = true};
-constexpr Honours kMetisGlpk{.traffic = Traffic::kResident,
-                             .replicas = Extent::kSearched,
-                             .split = Extent::kSearched,
-                             .survival = true,
-                             .needs_glpk = true};
+constexpr Honours kMetisGlpk{.traffic = Traffic::kResident, .split_search = true, .survival = true, .needs_glpk = true};
 constexpr Honours kLoadsAlone{};
 constexpr Honours kResident{.traffic = Traffic::kResident};
 
@@ -71,13 +66,17 @@ std::vector<std::string> take_what_is_not_honoured(const StrategyRow& row, bool 
   return notes;
 }
 
-std::vector<std::string> traffic_not_honoured(const StrategyRow& row, const Problem& problem) {
-  if (!problem.has_paths()) return {};
+std::vector<std::string> not_searched(const StrategyRow& row, const Problem& problem) {
+  std::vector<std::string> notes;
+  const bool is_uneven = problem.options().split == ReplicaSplit::kUneven;
+  if (is_uneven && !problem.has_paths() && !row.honours.split_search)
+    notes.push_back(fmt::format("strategy {} searches no slots for an uneven split", row.name));
+  if (!problem.has_paths()) return notes;
   const bool is_dispatch = problem.objective().comm == Comm::kDispatch;
-  if (row.honours.traffic == Traffic::kNone) return {fmt::format("strategy {} looks at loads alone", row.name)};
+  if (row.honours.traffic == Traffic::kNone) notes.push_back(fmt::format("strategy {} looks at loads alone", row.name));
   if (row.honours.traffic == Traffic::kResident && is_dispatch)
-    return {fmt::format("strategy {} knows resident communication alone, and places by loads", row.name)};
-  return {};
+    notes.push_back(fmt::format("strategy {} knows resident communication alone, and places by loads", row.name));
+  return notes;
 }
 
 Status refuse_what_is_not_honoured(const StrategyRow& row, const Problem& problem) {

@@ -16,18 +16,14 @@ namespace evenkeel {
 /// What communication a strategy looks at.
 enum class Traffic { kNone, kResident, kResidentAndDispatch };
 
-/// Where a strategy has to do with something: nowhere; as a last step or by a fixed rule; or in its search.
-enum class Extent { kNo, kByRule, kSearched };
-
 /// What of a problem a strategy honours. What it does not is refused where the placement would not be what was asked
-/// for, and noted in the solution where it is only not looked at.
+/// for, and noted in the solution where it is only not looked at. Redundant slots all of them fill, and all have the
+/// shares of an uneven split.
 struct Honours {
   Traffic traffic = Traffic::kNone;
-  /// Redundant slots: by the greedy rule, or with other numbers of copies where that is uneven.
-  Extent replicas = Extent::kByRule;
-  /// Shares of an uneven split: those of the placement found, or with loads alone slots searched for them.
-  Extent split = Extent::kByRule;
-  /// Noted: a budget of moves, windows weighed against one another.
+  /// Noted: with loads alone, slots searched for an uneven split; a budget of moves; windows weighed against one
+  /// another.
+  bool split_search = false;
   bool moves = false;
   bool windows = false;
   /// Refused: a second copy of every expert; GPUs of unequal speed or slots; load that is modelled time.
@@ -54,8 +50,9 @@ struct StrategyRow {
 [[nodiscard]] std::vector<std::string> take_what_is_not_honoured(const StrategyRow& row, bool has_windows,
                                                                  ProblemOptions& options);
 
-/// A sentence where there are token paths and the strategy does not search the communication that is asked for.
-[[nodiscard]] std::vector<std::string> traffic_not_honoured(const StrategyRow& row, const Problem& problem);
+/// What the strategy's search does not look at of the problem, a sentence for each: the communication that is asked
+/// for, an uneven split.
+[[nodiscard]] std::vector<std::string> not_searched(const StrategyRow& row, const Problem& problem);
 
 /// Fails with kInvalidInput or kInfeasible where the strategy's placement would not be what the problem asks for.
 [[nodiscard]] Status refuse_what_is_not_honoured(const StrategyRow& row, const Problem& problem);

@@ -85,6 +85,20 @@ TEST(StrategyTable, says_which_communication_is_not_searched) {
   }
 }
 
+TEST(StrategyTable, says_where_no_slots_are_searched_for_an_uneven_split) {
+  const auto profile = testing::loads_profile({{90, 5, 4, 3, 2, 2, 1, 1}, {9, 8, 7, 6, 5, 4, 3, 2}});
+  for (const StrategyRow& row : strategy_table()) {
+    SCOPED_TRACE(row.name);
+    PlaceOptions options = options_of(row);
+    options.problem.redundant = 4;
+    options.problem.split = ReplicaSplit::kUneven;
+    const auto solution = place(profile, kFour, options);
+    ASSERT_TRUE(solution) << solution.error().message;
+    EXPECT_TRUE(solution->placement.fields().shares);
+    EXPECT_EQ(says(*solution, "no slots for an uneven split"), !row.honours.split_search);
+  }
+}
+
 TEST(StrategyTable, refuses_what_would_not_be_what_was_asked_for) {
   const auto profile = testing::structured_profile({3, 16, 2, 600}, 1);
   for (const StrategyRow& row : strategy_table()) {
