@@ -4,11 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")"
 
-# Compiling, the first time, on one core of a server of 2024; the rest takes two minutes, most of it the time that solvers are given.
-compile_s=520
+# Compiling, the first time, on one core of a server of 2024; the rest takes 40 seconds, most of it the time that solvers are given.
+compile_s=670
 cores=$(nproc)
 if [ ! -x build/release/bin/evenkeel-rebalancer ]; then
-  echo "quickstart: about $(((compile_s / cores + 120 + 59) / 60)) minutes on $cores cores, most of them compiling; from then on two"
+  echo "quickstart: about $(((compile_s / cores + 40 + 59) / 60)) minutes on $cores cores, most of them compiling; from then on less than one"
 fi
 scripts/install-deps.sh
 scripts/build.sh release
