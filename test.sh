@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds and runs every test. On a bare Debian 12 this is the first command to run.
-#   ./test.sh          all tests, below 25 minutes on two cores with the first build
+#   ./test.sh          all tests, about half an hour on two cores with the first build
 #   ./test.sh --full   and benchmarks held to their limits, the same tests under AddressSanitizer, UndefinedBehaviorSanitizer and
 #                      ThreadSanitizer, a build by clang, clang-tidy over everything, and fuzzing: some two hours more
 # Says how long each step took, and in its last line which tests were skipped and why.

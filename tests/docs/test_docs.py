@@ -58,7 +58,7 @@ class Documents(unittest.TestCase):
                 self.assertNotIn("build/release/bin/", block, f"{document.relative_to(ROOT)}: mark it as sh, so that it is run")
 
     def test_links_lead_somewhere(self):
-        for document in DOCUMENTS:
+        for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
             for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text()):
                 self.assertTrue((document.parent / target).exists(), f"{document.relative_to(ROOT)} links to {target}")
 
