@@ -6,7 +6,7 @@
 
 #include "tests/agents/wire_samples.h"
 
-namespace evenkeel::agent {
+namespace evenkeel::agent::agent_state_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -53,7 +53,7 @@ wire::Commit commit_of(std::uint64_t term, std::uint64_t epoch, ExpertIndex firs
 }
 
 /// An agent and what its worker shows.
-class AgentStateTest : public testing::Test {
+class AgentStateTest : public ::testing::Test {
  protected:
   Actions tick(milliseconds after = milliseconds(0)) { return agent_.tick(kStart + after, worker_); }
   Actions receive(const wire::Message& message) { return agent_.on_message(message, kStart); }
@@ -435,4 +435,4 @@ TEST_F(AgentStateTest, ignores_messages_that_only_agents_send) {
 }
 
 }  // namespace
-}  // namespace evenkeel::agent
+}  // namespace evenkeel::agent::agent_state_test

@@ -9,7 +9,7 @@
 #include "agents/wire/limits.h"
 #include "tests/agents/wire_samples.h"
 
-namespace evenkeel::wire {
+namespace evenkeel::wire::codec_test {
 namespace {
 
 using std::string_literals::operator""s;
@@ -205,4 +205,4 @@ TEST(Digest, differs_where_one_slot_or_the_shape_does) {
 }
 
 }  // namespace
-}  // namespace evenkeel::wire
+}  // namespace evenkeel::wire::codec_test

@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace evenkeel::shell {
+namespace evenkeel::shell::endpoint_test {
 namespace {
 
 TEST(Endpoint, is_taken_where_a_socket_can_connect_to_it) {
@@ -28,4 +28,4 @@ TEST(Endpoint, is_refused_with_the_flag_the_value_and_the_remedy) {
 }
 
 }  // namespace
-}  // namespace evenkeel::shell
+}  // namespace evenkeel::shell::endpoint_test

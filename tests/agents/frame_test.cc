@@ -8,7 +8,7 @@
 #include "agents/wire/codec.h"
 #include "agents/wire/limits.h"
 
-namespace evenkeel::wire {
+namespace evenkeel::wire::frame_test {
 namespace {
 
 Frames sample() { return seal({"worker-0", "org/model", 0x0102030405060708, Ready{{3, 1}, 1}}); }
@@ -58,4 +58,4 @@ TEST(Frame, refuses_a_malformed_sequence) {
 }
 
 }  // namespace
-}  // namespace evenkeel::wire
+}  // namespace evenkeel::wire::frame_test

@@ -4,7 +4,7 @@
 
 #include "agents/shell/logging.h"
 
-namespace evenkeel::shell {
+namespace evenkeel::shell::note_text_test {
 namespace {
 
 TEST(NoteText, keeps_one_line_whatever_a_peer_wrote) {
@@ -30,4 +30,4 @@ TEST(LogLimit, counts_the_lines_of_a_flood_that_it_holds_back) {
 }
 
 }  // namespace
-}  // namespace evenkeel::shell
+}  // namespace evenkeel::shell::note_text_test

@@ -18,7 +18,7 @@
 #include "agents/probe/replay_side.h"
 #include "tests/agents/wire_samples.h"
 
-namespace evenkeel::probe {
+namespace evenkeel::probe::probe_test {
 namespace {
 
 using Handle = std::unique_ptr<ek_probe, decltype(&ek_probe_close)>;
@@ -456,7 +456,7 @@ TEST(ProbePaths, of_a_reader_that_does_not_keep_up_are_lost_and_counted) {
   EXPECT_EQ(reader.read()->paths_dropped, 10 * (2'000 - kBatchTokens));
 }
 
-class ProbeEpochs : public testing::Test {
+class ProbeEpochs : public ::testing::Test {
  protected:
   /// Two layers of four experts on two GPUs.
   bool offer(std::uint64_t epoch, const Placement& placement) {
@@ -596,4 +596,4 @@ TEST(Segment, beyond_the_memory_that_there_is_fails_when_it_is_made_and_leaves_n
 }
 
 }  // namespace
-}  // namespace evenkeel::probe
+}  // namespace evenkeel::probe::probe_test

@@ -9,7 +9,7 @@
 
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel::agent {
+namespace evenkeel::agent::recordings_folder_test {
 namespace {
 
 namespace fs = std::filesystem;
@@ -206,4 +206,4 @@ TEST_F(RecordingsFolderTest, gives_each_process_numbers_of_reports_above_all_bef
 }
 
 }  // namespace
-}  // namespace evenkeel::agent
+}  // namespace evenkeel::agent::recordings_folder_test

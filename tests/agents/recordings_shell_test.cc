@@ -11,7 +11,7 @@
 #include "tests/agents/wire_samples.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel::agent {
+namespace evenkeel::agent::recordings_shell_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -70,4 +70,4 @@ TEST(RecordingsShell, numbers_its_reports_above_those_of_the_process_before_what
 }
 
 }  // namespace
-}  // namespace evenkeel::agent
+}  // namespace evenkeel::agent::recordings_shell_test

@@ -10,7 +10,7 @@
 #include "agents/replay/window_plan.h"
 #include "tests/agents/wire_samples.h"
 
-namespace evenkeel::replay {
+namespace evenkeel::replay::replay_test {
 namespace {
 
 using std::chrono::milliseconds;
@@ -54,7 +54,7 @@ TEST(Choices, puts_the_rounds_of_a_layer_side_by_side) {
   EXPECT_EQ(std::vector(ids.begin(), ids.end()), (std::vector<std::int32_t>{2, -1, 3, -1}));
 }
 
-class RendezvousTest : public testing::Test {
+class RendezvousTest : public ::testing::Test {
  protected:
   Rendezvous join(std::uint32_t rank, std::uint32_t world = 2) {
     auto group = Rendezvous::join(unique_name("group"), rank, world, "probe-" + std::to_string(rank));
@@ -170,7 +170,7 @@ TEST(GpusOf, share_out_all_gpus) {
 }
 
 /// Two ranks with a GPU each, two layers of four experts, and one spare buffer.
-class EpochLoaderTest : public testing::Test {
+class EpochLoaderTest : public ::testing::Test {
  protected:
   struct Rank {
     Rank(std::uint32_t rank, Rendezvous joined)
@@ -276,4 +276,4 @@ TEST_F(EpochLoaderTest, frees_what_a_withdrawn_epoch_had_loaded) {
 }
 
 }  // namespace
-}  // namespace evenkeel::replay
+}  // namespace evenkeel::replay::replay_test

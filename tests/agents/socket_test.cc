@@ -6,7 +6,7 @@
 
 #include "agents/shell/zmq_adapter.h"
 
-namespace evenkeel::shell {
+namespace evenkeel::shell::socket_test {
 namespace {
 
 /// As long as ZeroMQ's heartbeats would take to come due, were they on.
@@ -40,4 +40,4 @@ TEST(Socket, outlives_a_peer_that_fills_its_queue_and_goes) {
 }
 
 }  // namespace
-}  // namespace evenkeel::shell
+}  // namespace evenkeel::shell::socket_test

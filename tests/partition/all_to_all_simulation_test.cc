@@ -11,7 +11,7 @@
 #include "partition/cost/step_time.h"
 #include "partition/foundation/random.h"
 
-namespace evenkeel {
+namespace evenkeel::all_to_all_simulation_test {
 namespace {
 
 /// A message over one tier; `after` is the number of one that has to arrive first, as a gate passes on what it got.
@@ -212,4 +212,4 @@ INSTANTIATE_TEST_SUITE_P(Random, AllToAll,
                                            Case{32, 4, 32768, 9, true}));
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::all_to_all_simulation_test

@@ -16,7 +16,7 @@
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::anneal_test {
 namespace {
 
 using testing::is_valid;
@@ -170,4 +170,4 @@ TEST(Anneal, leaves_its_start_without_a_budget) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::anneal_test

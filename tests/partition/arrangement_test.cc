@@ -7,7 +7,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/starts.h"
 
-namespace evenkeel {
+namespace evenkeel::arrangement_test {
 namespace {
 
 /// Swaps at random and holds each promised gain against the objective computed anew.
@@ -70,4 +70,4 @@ TEST(Instance, refuses_tables_beyond_reason) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::arrangement_test

@@ -12,7 +12,7 @@
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::balance_test {
 namespace {
 
 using testing::BruteForce;
@@ -110,4 +110,4 @@ TEST(Balance, takes_a_layer_without_load) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::balance_test

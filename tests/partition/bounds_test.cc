@@ -10,7 +10,7 @@
 
 #include "partition/foundation/random.h"
 
-namespace evenkeel {
+namespace evenkeel::bounds_test {
 namespace {
 
 using Loads = std::vector<std::int64_t>;
@@ -85,4 +85,4 @@ TEST(LoadBound, with_replicas_is_the_best_of_all_copy_vectors) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::bounds_test

@@ -11,7 +11,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::determinism_test {
 namespace {
 
 struct SolveCase {
@@ -103,4 +103,4 @@ TEST(Solving, leaves_the_seed_its_effect) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::determinism_test

@@ -8,7 +8,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::dispatch_layer_test {
 namespace {
 
 /// A shape, and what makes its token sets uneven.
@@ -150,4 +150,4 @@ TEST(DispatchLayer, knows_swaps_that_double_a_copy) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::dispatch_layer_test

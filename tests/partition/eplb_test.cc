@@ -4,7 +4,7 @@
 
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::eplb_test {
 namespace {
 
 TEST(Eplb, reproduces_the_published_map) {
@@ -30,4 +30,4 @@ TEST(Eplb, packs_globally_where_groups_do_not_divide_over_nodes) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::eplb_test

@@ -15,7 +15,7 @@
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::exact_dp_test {
 namespace {
 
 using testing::BruteForce;
@@ -196,4 +196,4 @@ TEST(LayerStates, are_as_many_as_counted) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::exact_dp_test

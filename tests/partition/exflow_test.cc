@@ -5,7 +5,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::exflow_test {
 namespace {
 
 constexpr std::uint64_t kPlenty = 1'000'000'000;
@@ -87,4 +87,4 @@ TEST(ExFlow, stays_valid_wherever_the_budget_ends) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::exflow_test

@@ -7,7 +7,7 @@
 
 #include "partition/foundation/random.h"
 
-namespace evenkeel {
+namespace evenkeel::glpk_layer_test {
 namespace {
 
 struct SmallLayer {
@@ -96,4 +96,4 @@ TEST(GlpkLayer, is_never_worse_than_its_incumbent_without_any_time) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::glpk_layer_test

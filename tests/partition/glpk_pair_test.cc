@@ -10,7 +10,7 @@
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::glpk_pair_test {
 namespace {
 
 using testing::is_valid;
@@ -170,4 +170,4 @@ TEST(ExactSweeps, prove_nothing_of_layers_with_several_rounds) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::glpk_pair_test

@@ -6,7 +6,7 @@
 
 #include "partition/foundation/random.h"
 
-namespace evenkeel {
+namespace evenkeel::integer_program_test {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -79,4 +79,4 @@ TEST(IntegerProgram, ends_at_its_limits_of_time_and_nodes) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::integer_program_test

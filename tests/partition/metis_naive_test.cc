@@ -5,7 +5,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::metis_naive_test {
 namespace {
 
 TEST(MetisNaive, gives_every_gpu_its_slots_of_every_layer) {
@@ -31,4 +31,4 @@ TEST(MetisNaive, is_the_same_for_the_same_seed) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::metis_naive_test

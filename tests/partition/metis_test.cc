@@ -4,7 +4,7 @@
 #include "partition/warmstart/metis_layered.h"
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::metis_test {
 namespace {
 
 void expect_equal_slots(const Instance& instance, const Assignment& assignment) {
@@ -50,4 +50,4 @@ TEST(MetisLayered, is_the_same_for_the_same_seed) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::metis_test

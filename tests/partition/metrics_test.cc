@@ -6,7 +6,7 @@
 #include "partition/model/instance.h"
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::metrics_test {
 namespace {
 
 /// Two tokens of two layers on two GPUs that hold experts {0, 1} and {2, 3}.
@@ -96,4 +96,4 @@ TEST(Metrics, refuse_a_placement_of_another_model) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::metrics_test

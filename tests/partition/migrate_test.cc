@@ -11,7 +11,7 @@
 #include "partition/migrate/layer_changes.h"
 #include "partition/migrate/plan.h"
 
-namespace evenkeel {
+namespace evenkeel::migrate_test {
 namespace {
 
 using std::chrono::duration;
@@ -203,4 +203,4 @@ TEST(Decision, keeps_what_saves_nothing_or_moves_nothing) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::migrate_test

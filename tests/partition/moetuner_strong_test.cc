@@ -12,7 +12,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::moetuner_strong_test {
 namespace {
 
 constexpr std::uint64_t kPlenty = 1'000'000'000'000;
@@ -122,4 +122,4 @@ TEST(ClusterInstance, costs_what_its_maps_cost) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::moetuner_strong_test

@@ -13,7 +13,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::moetuner_test {
 namespace {
 
 constexpr std::uint64_t kPlenty = 100'000'000'000;
@@ -143,4 +143,4 @@ TEST(Moetuner, keeps_to_its_time) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::moetuner_test

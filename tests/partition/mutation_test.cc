@@ -15,7 +15,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::mutation_test {
 namespace {
 
 struct Solved {
@@ -180,4 +180,4 @@ INSTANTIATE_TEST_SUITE_P(Solved, Mutation, ::testing::ValuesIn(solved_cases()),
                          [](const auto& test) { return test.param.name; });
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::mutation_test

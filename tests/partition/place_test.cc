@@ -15,7 +15,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::place_test {
 namespace {
 
 PlaceOptions with_work(Strategy strategy, std::uint64_t units = 2'000'000) {
@@ -195,4 +195,4 @@ TEST(Descent, brings_any_start_within_the_caps) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::place_test

@@ -7,7 +7,7 @@
 #include "partition/model/cluster.h"
 #include "partition/model/migration.h"
 
-namespace evenkeel {
+namespace evenkeel::placement_test {
 namespace {
 
 Placement::Fields small_fields() {
@@ -138,4 +138,4 @@ TEST(KeepSlots, keeps_what_it_can_where_gpus_get_other_numbers_of_slots) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::placement_test

@@ -9,7 +9,7 @@
 #include "partition/problem/run.h"
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::problem_test {
 namespace {
 
 const Cluster kFour{.gpus = 4, .nodes = 1};
@@ -131,4 +131,4 @@ TEST(Run, refuses_an_effort_that_is_out_of_range) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::problem_test

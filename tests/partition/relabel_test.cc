@@ -13,7 +13,7 @@
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::relabel_test {
 namespace {
 
 const std::vector<Cluster> kClusters{{.gpus = 4, .nodes = 1},
@@ -139,4 +139,4 @@ TEST(Relabel, leaves_loads_alone_as_they_are) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::relabel_test

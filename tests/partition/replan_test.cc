@@ -18,7 +18,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::replan_test {
 namespace {
 
 using Rows = std::vector<std::vector<ExpertIndex>>;
@@ -408,4 +408,4 @@ TEST(Replan, shares_moves_out_over_layers_exactly) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::replan_test

@@ -18,7 +18,7 @@
 #include "tests/partition/fixtures.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::replication_test {
 namespace {
 
 /// The example of FlashLB (vllm-ascend): 1,450 tokens on 8 GPUs of 2 slots.
@@ -222,4 +222,4 @@ TEST(Survival, is_refused_by_the_verifier_where_a_copy_is_missing) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::replication_test

@@ -4,7 +4,7 @@
 
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::routing_profile_test {
 namespace {
 
 TEST(Transitions, weigh_each_token_once_over_all_its_pairs) {
@@ -38,4 +38,4 @@ TEST(Transitions, add_up_to_the_tokens_of_every_round_pair) {
 TEST(Transitions, are_none_with_loads_alone) { EXPECT_TRUE(transitions(testing::loads_profile({{1, 2}})).empty()); }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::routing_profile_test

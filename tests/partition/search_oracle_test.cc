@@ -17,7 +17,7 @@
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::search_oracle_test {
 namespace {
 
 using testing::BruteForce;
@@ -145,4 +145,4 @@ TEST(SearchOracle, is_close_to_the_least_dispatch_within_the_slack) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::search_oracle_test

@@ -7,7 +7,7 @@
 
 #include "partition/foundation/random.h"
 
-namespace evenkeel {
+namespace evenkeel::semi_assignment_test {
 namespace {
 
 /// In quarters from -50 to 50: sums are exact, and ties happen.
@@ -78,4 +78,4 @@ TEST(SemiAssignment, breaks_ties_by_column_number) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::semi_assignment_test

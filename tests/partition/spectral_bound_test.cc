@@ -12,7 +12,7 @@
 #include "tests/partition/brute_force.h"
 #include "tests/partition/searching.h"
 
-namespace evenkeel {
+namespace evenkeel::spectral_bound_test {
 namespace {
 
 using testing::BruteForce;
@@ -134,4 +134,4 @@ TEST(KeptTrafficBounds, count_what_a_group_of_one_keeps_to_itself) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::spectral_bound_test

@@ -8,7 +8,7 @@
 #include "partition/place.h"
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::step_time_test {
 namespace {
 
 using Microseconds = std::chrono::duration<double, std::micro>;
@@ -313,4 +313,4 @@ TEST(StepTime, of_resident_tokens_follows_them_from_layer_to_layer) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::step_time_test

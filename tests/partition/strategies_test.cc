@@ -13,7 +13,7 @@
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::strategies_test {
 namespace {
 
 const Cluster kFour{.gpus = 4, .nodes = 1};
@@ -169,4 +169,4 @@ TEST(Stage, of_metis_and_glpk_go_on_from_a_running_placement) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::strategies_test

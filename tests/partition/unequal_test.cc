@@ -17,7 +17,7 @@
 #include "partition/strategies/few_moves.h"
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::unequal_test {
 namespace {
 
 RoutingProfile random_loads(std::size_t layers, std::size_t experts, std::uint64_t seed) {
@@ -222,4 +222,4 @@ TEST(Memory, bounds_the_slots_of_a_gpu) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::unequal_test

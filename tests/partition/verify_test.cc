@@ -4,7 +4,7 @@
 
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::verify_test {
 namespace {
 
 const Cluster kCluster{.gpus = 2, .nodes = 1};
@@ -50,4 +50,4 @@ TEST(Verifier, catches_slots_that_were_not_asked_for) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::verify_test

@@ -16,7 +16,7 @@
 #include "tests/partition/searching.h"
 #include "tests/partition/validity.h"
 
-namespace evenkeel {
+namespace evenkeel::warmstart_test {
 namespace {
 
 /// A way to start, and the communication that it looks at.
@@ -117,4 +117,4 @@ TEST(Lift, is_what_lies_above_independent_choices) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::warmstart_test

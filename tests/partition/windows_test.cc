@@ -8,7 +8,7 @@
 #include "partition/place.h"
 #include "tests/partition/fixtures.h"
 
-namespace evenkeel {
+namespace evenkeel::windows_test {
 namespace {
 
 const Cluster kCluster{.gpus = 4, .nodes = 1};
@@ -153,4 +153,4 @@ TEST(Windows, are_fitted_the_same_on_one_thread_and_two) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::windows_test

@@ -6,7 +6,7 @@
 #include "pipeline/config/cluster_file.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::calibrate_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -170,4 +170,4 @@ TEST(MeasurementFile, refuses_what_is_none_in_a_line_that_names_the_place) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::calibrate_test

@@ -6,7 +6,7 @@
 #include "pipeline/flags/nearest.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::config_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -187,4 +187,4 @@ TEST(NearestWord, is_the_closest_or_none) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::config_test

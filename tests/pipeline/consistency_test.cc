@@ -9,7 +9,7 @@
 #include "pipeline/inspect/segment_routing.h"
 #include "tests/pipeline/random_paths.h"
 
-namespace evenkeel {
+namespace evenkeel::consistency_test {
 namespace {
 
 using testing::random_trace;
@@ -221,4 +221,4 @@ TEST(SegmentCaches, hit_always_where_the_cache_holds_every_expert) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::consistency_test

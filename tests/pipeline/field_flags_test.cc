@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace evenkeel {
+namespace evenkeel::field_flags_test {
 namespace {
 
 /// A program of two commands, parsed with these words.
@@ -55,4 +55,4 @@ TEST(FieldFlagsOfAProgram, names_its_own_flags) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::field_flags_test

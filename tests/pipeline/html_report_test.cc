@@ -9,7 +9,7 @@
 #include "partition/cost/metrics.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::html_report_test {
 namespace {
 
 /// One layer whose four experts have loads 4, 2, 1, 1: on two GPUs in order 6 and 2, at best 5 and 3.
@@ -174,4 +174,4 @@ TEST(HtmlTimeline, thins_many_windows_and_changes) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::html_report_test

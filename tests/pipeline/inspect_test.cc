@@ -6,7 +6,7 @@
 #include "pipeline/inspect/inspection_text.h"
 #include "tests/pipeline/random_paths.h"
 
-namespace evenkeel {
+namespace evenkeel::inspect_test {
 namespace {
 
 using testing::random_trace;
@@ -169,4 +169,4 @@ TEST(Inspection, refuses_options_out_of_range_by_name) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::inspect_test

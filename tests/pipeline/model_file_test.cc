@@ -9,7 +9,7 @@
 #include "pipeline/trace/trace.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::model_file_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -204,4 +204,4 @@ TEST(ModelOfRecording, numbers_rows_that_have_no_numbers) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::model_file_test

@@ -6,7 +6,7 @@
 #include "tests/pipeline/collecting_sink.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::npy_recording_test {
 namespace {
 
 using testing::bytes_of;
@@ -144,4 +144,4 @@ TEST(NpyRecording, is_known_by_its_first_bytes) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::npy_recording_test

@@ -4,7 +4,7 @@
 
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::npz_test {
 namespace {
 
 using testing::bytes_of;
@@ -64,4 +64,4 @@ TEST(Npz, refuses_a_header_that_claims_more_than_follows) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::npz_test

@@ -4,7 +4,7 @@
 
 #include "tests/pipeline/pickle_builder.h"
 
-namespace evenkeel {
+namespace evenkeel::pickle_test {
 namespace {
 
 using testing::pickle_of;
@@ -173,4 +173,4 @@ TEST(Pickle, stops_at_its_memory_limit) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::pickle_test

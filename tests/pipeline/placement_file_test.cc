@@ -7,7 +7,7 @@
 #include "pipeline/engine/layer_ranges.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::placement_file_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -144,4 +144,4 @@ TEST(PlacementFile, refuses_what_it_cannot_mean) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::placement_file_test

@@ -6,7 +6,7 @@
 
 #include "pipeline/report/table.h"
 
-namespace evenkeel {
+namespace evenkeel::plot_test {
 namespace {
 
 constexpr PlotStyle kUnicode{true, false, 80};
@@ -61,4 +61,4 @@ TEST(Table, counts_characters_not_bytes) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::plot_test

@@ -11,7 +11,7 @@
 #include "tests/pipeline/bundled.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::profile_test {
 namespace {
 
 using testing::bundled;
@@ -190,4 +190,4 @@ TEST(ProfileFile, keeps_loads_without_paths_and_choices_that_are_none) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::profile_test

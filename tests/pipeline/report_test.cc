@@ -5,7 +5,7 @@
 #include "pipeline/report/table.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::report_test {
 namespace {
 
 TEST(Table, aligns_names_left_and_figures_right) {
@@ -51,4 +51,4 @@ TEST(OutputFile, fails_in_a_folder_that_is_not_there) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::report_test

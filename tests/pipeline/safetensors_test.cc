@@ -7,7 +7,7 @@
 #include "tests/pipeline/collecting_sink.h"
 #include "tests/pipeline/safetensors_text.h"
 
-namespace evenkeel {
+namespace evenkeel::safetensors_test {
 namespace {
 
 using testing::bytes_of;
@@ -71,4 +71,4 @@ TEST(Safetensors, refuses_malformed_files) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::safetensors_test

@@ -5,7 +5,7 @@
 #include "tests/pipeline/collecting_sink.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::sglang_counts_test {
 namespace {
 
 using testing::CollectingSink;
@@ -127,4 +127,4 @@ TEST(SglangCounts, refuse_malformed_files) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::sglang_counts_test

@@ -9,7 +9,7 @@
 #include "tests/pipeline/collecting_sink.h"
 #include "tests/pipeline/pickle_builder.h"
 
-namespace evenkeel {
+namespace evenkeel::sglang_recording_test {
 namespace {
 
 using testing::bytes_of;
@@ -415,4 +415,4 @@ TEST(SglangRecording, survives_every_changed_byte) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::sglang_recording_test

@@ -7,7 +7,7 @@
 
 #include "tests/pipeline/random_paths.h"
 
-namespace evenkeel {
+namespace evenkeel::slack_choice_test {
 namespace {
 
 using testing::random_trace;
@@ -164,4 +164,4 @@ TEST(SlackChoice, hands_on_what_no_placement_can_do) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::slack_choice_test

@@ -16,7 +16,7 @@
 #include "pipeline/trace/trace.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::synth_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -326,4 +326,4 @@ TEST(SyntheticTrace, refuses_what_cannot_be_made_up) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::synth_test

@@ -9,7 +9,7 @@
 #include "tests/pipeline/bundled.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::trace_test {
 namespace {
 
 using testing::bundled;
@@ -148,4 +148,4 @@ TEST(Trace, keeps_the_token_paths_of_selected_windows_and_layers) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::trace_test

@@ -6,7 +6,7 @@
 #include "tests/pipeline/collecting_sink.h"
 #include "tests/pipeline/safetensors_text.h"
 
-namespace evenkeel {
+namespace evenkeel::trtllm_statistics_test {
 namespace {
 
 using testing::CollectingSink;
@@ -122,4 +122,4 @@ TEST(TrtllmStatistics, refuse_malformed_folders) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::trtllm_statistics_test

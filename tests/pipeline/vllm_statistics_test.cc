@@ -5,7 +5,7 @@
 #include "tests/pipeline/collecting_sink.h"
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::vllm_statistics_test {
 namespace {
 
 using testing::CollectingSink;
@@ -105,4 +105,4 @@ TEST(VllmStatistics, refuse_malformed_files) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::vllm_statistics_test

@@ -6,7 +6,7 @@
 
 #include "tests/pipeline/temporary_file.h"
 
-namespace evenkeel {
+namespace evenkeel::zip_archive_test {
 namespace {
 
 using testing::TemporaryFolder;
@@ -74,4 +74,4 @@ TEST(ZipArchive, refuses_an_entry_that_swells_out_of_proportion) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::zip_archive_test

@@ -5,7 +5,7 @@
 #include "agents/shell/curve_keys.h"
 #include "rebalancer/net/zap_handler.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::authorised_keys_test {
 namespace {
 
 const std::string kKey = shell::generate_curve_keys().public_key;
@@ -82,4 +82,4 @@ TEST(ZapReply, refuses_everything_else) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::authorised_keys_test

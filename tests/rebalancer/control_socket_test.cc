@@ -4,7 +4,7 @@
 
 #include "rebalancer/service/settings.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::control_socket_test {
 namespace {
 
 TEST(ControlRequest, is_a_command_with_a_reason) {
@@ -74,4 +74,4 @@ TEST(Settings, name_a_control_path_that_is_too_long) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::control_socket_test

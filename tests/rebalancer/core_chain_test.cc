@@ -4,7 +4,7 @@
 #include "rebalancer/core/groups.h"
 #include "tests/rebalancer/core_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::core_chain_test {
 namespace {
 
 /// One spare buffer a GPU: the change of two layers takes two epochs.
@@ -211,4 +211,4 @@ TEST_F(CoreGroups, that_come_later_are_frozen_too) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::core_chain_test

@@ -1,6 +1,6 @@
 #include "tests/rebalancer/core_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::core_control_test {
 namespace {
 
 using Command = Control::Command;
@@ -73,4 +73,4 @@ TEST_F(CoreControlTest, takes_new_thresholds_and_nothing_else) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::core_control_test

@@ -7,7 +7,7 @@
 
 #include "tests/rebalancer/core_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::core_crash_test {
 namespace {
 
 /// An agent that does what protocol.md says, and loads and switches at once.
@@ -165,4 +165,4 @@ TEST(CoreCrash, after_any_action_of_a_migration_ends_in_one_epoch_everywhere) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::core_crash_test

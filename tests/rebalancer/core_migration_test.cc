@@ -4,7 +4,7 @@
 
 #include "tests/rebalancer/core_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::core_migration_test {
 namespace {
 
 using CoreMigration = CoreTest;
@@ -163,4 +163,4 @@ TEST_F(CoreMigration, brings_an_agent_that_restarts_while_preparing_up_to_date) 
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::core_migration_test

@@ -4,7 +4,7 @@
 
 #include "tests/rebalancer/core_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::core_reports_test {
 namespace {
 
 using CoreReports = CoreTest;
@@ -260,4 +260,4 @@ TEST_F(CoreReports, refuses_a_journal_for_another_cluster) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::core_reports_test

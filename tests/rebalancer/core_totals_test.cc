@@ -2,7 +2,7 @@
 
 #include "tests/rebalancer/core_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::core_totals_test {
 namespace {
 
 using CoreTotals = CoreTest;
@@ -102,4 +102,4 @@ TEST_F(CoreTotals, are_none_of_workers_that_went_before_they_counted) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::core_totals_test

@@ -3,7 +3,7 @@
 
 #include "tests/rebalancer/core_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::core_windows_test {
 namespace {
 
 class CoreWindows : public CoreTest {
@@ -313,4 +313,4 @@ TEST_F(CoreWindows, take_nothing_from_known_loads_of_another_model) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::core_windows_test

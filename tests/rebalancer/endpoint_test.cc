@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::endpoint_test {
 namespace {
 
 TEST(Endpoint, is_local_on_loopback_and_ipc_only) {
@@ -18,4 +18,4 @@ TEST(Endpoint, is_local_on_loopback_and_ipc_only) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::endpoint_test

@@ -9,7 +9,7 @@
 #include <string>
 #include <thread>
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::http_server_test {
 namespace {
 
 class HttpServerTest : public testing::Test {
@@ -123,4 +123,4 @@ TEST(HttpServer, names_an_address_it_cannot_have) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::http_server_test

@@ -10,7 +10,7 @@
 
 #include "rebalancer/core/recovery.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::journal_test {
 namespace {
 
 Placement placement() { return *contiguous_placement({0, 3}, 4, 2, 2, 1); }
@@ -201,4 +201,4 @@ TEST(Recovery, starts_empty) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::journal_test

@@ -3,7 +3,7 @@
 
 #include "tests/rebalancer/core_parts_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::migration_test {
 namespace {
 
 using Outcome = Migration::Outcome;
@@ -217,4 +217,4 @@ TEST_F(MigrationTest, goes_on_from_what_the_journal_has_committed) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::migration_test

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::operator_test {
 namespace {
 
 using Command = Control::Command;
@@ -75,4 +75,4 @@ TEST_F(OperatorTest, takes_new_options_that_a_running_service_can_take_and_leave
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::operator_test

@@ -15,7 +15,7 @@
 #include "pipeline/replay/replay_window.h"
 #include "pipeline/synth/synth_trace.h"
 
-namespace evenkeel {
+namespace evenkeel::policy_day_test {
 namespace {
 
 constexpr std::size_t kFirstWindow = 5;
@@ -151,4 +151,4 @@ TEST(PolicyDay, decides_the_same_on_the_same_windows) {
 }
 
 }  // namespace
-}  // namespace evenkeel
+}  // namespace evenkeel::policy_day_test

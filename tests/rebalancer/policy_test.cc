@@ -6,7 +6,7 @@
 
 #include "rebalancer/core/window_counts.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::policy_test {
 namespace {
 
 using Counts = std::vector<std::uint64_t>;
@@ -204,4 +204,4 @@ TEST(WindowCounts, counts_no_worker_for_more_than_four_times_the_median_choices_
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::policy_test

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <string>
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::settings_test {
 namespace {
 
 Settings settings(std::string cluster, std::optional<std::size_t> gpus) {
@@ -78,4 +78,4 @@ TEST(RebalancerSettings, refuse_what_no_group_can_be_made_of) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::settings_test

@@ -8,7 +8,7 @@
 #include "partition/cost/verify.h"
 #include "partition/model/migration.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::solver_process_test {
 namespace {
 
 constexpr std::size_t kGpus = 4;
@@ -165,4 +165,4 @@ TEST(SolverProcess, ends_when_it_is_stopped) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::solver_process_test

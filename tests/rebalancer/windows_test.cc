@@ -3,7 +3,7 @@
 
 #include "tests/rebalancer/core_parts_fixture.h"
 
-namespace evenkeel::rebalancer {
+namespace evenkeel::rebalancer::windows_test {
 namespace {
 
 using Counts = std::vector<std::uint64_t>;
@@ -206,4 +206,4 @@ TEST_F(WindowsOfEight, adopt_where_the_others_say_so_too) {
 }
 
 }  // namespace
-}  // namespace evenkeel::rebalancer
+}  // namespace evenkeel::rebalancer::windows_test
