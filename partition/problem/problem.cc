@@ -153,11 +153,18 @@ std::size_t Problem::redundant() const {
   return is_unequal_ ? cluster_.slots_in_all() - experts() : options_.redundant;
 }
 
-bool Problem::weighs_windows() const {
-  return profile_->windows.size() > 1 && evenkeel::weighs_windows(options_, is_bounded());
+bool Problem::minimises_step() const {
+  return options_.step && options_.objective.comm == Comm::kDispatch && !options_.objective.weighted && has_paths() &&
+         !is_unequal_ && !is_bounded() && options_.survive == 0 && options_.split == ReplicaSplit::kEven;
 }
 
-bool Problem::has_caps() const { return !options_.objective.weighted && !(options_.survive > 0 && cluster_.nodes > 1); }
+bool Problem::weighs_windows() const {
+  return !minimises_step() && profile_->windows.size() > 1 && evenkeel::weighs_windows(options_, is_bounded());
+}
+
+bool Problem::has_caps() const {
+  return !options_.objective.weighted && !minimises_step() && !(options_.survive > 0 && cluster_.nodes > 1);
+}
 
 std::int64_t Problem::cap_units(std::int64_t best_units) const {
   const long double cap = static_cast<long double>(best_units) * (1.0L + static_cast<long double>(slack_ratio()));

@@ -45,6 +45,8 @@ class Problem {
   /// Whether the windows of the traffic are weighed against one another rather than added up.
   [[nodiscard]] bool weighs_windows() const;
 
+  /// Whether the modelled step of traffic to come decides, in the place of a cap.
+  [[nodiscard]] bool minimises_step() const;
   /// Whether each layer's largest load has a hard cap. The weighted objective has none; copies that had to go to other
   /// nodes have loads of their own.
   [[nodiscard]] bool has_caps() const;

@@ -49,7 +49,8 @@ void DispatchLayer::index_sets() {
 
 DispatchLayer::Tier DispatchLayer::empty_tier(std::size_t parts) const {
   Tier tier{Grid<std::uint8_t>(sets_.size(), parts), Grid<std::int32_t>(parts, items()),
-            std::vector<std::int32_t>(items(), 0), Grid<std::int32_t>(items(), items())};
+            std::vector<std::int32_t>(items(), 0), Grid<std::int32_t>(items(), items()),
+            std::vector<std::int64_t>(parts, 0)};
   for (std::size_t set = 0; set < sets_.size(); ++set) {
     for (const ExpertIndex item : items_of(set)) tier.absent(0, item) += static_cast<std::int32_t>(sets_.tokens[set]);
   }
@@ -65,8 +66,8 @@ bool DispatchLayer::swap_duplicates(std::size_t i, std::size_t j) const {
 }
 
 std::int32_t DispatchLayer::gain(const Tier& tier, std::size_t a, std::size_t b, std::size_t i, std::size_t j) {
-  return tier.alone[i] - tier.absent(b, i) + tier.alone[j] - tier.absent(a, j) - tier.alone_with(i, j) -
-         tier.alone_with(j, i);
+  const auto [of_a, of_b] = change(tier, a, b, i, j);
+  return -of_a - of_b;
 }
 
 double DispatchLayer::swap_gain(std::size_t i, std::size_t j) const {
@@ -110,6 +111,7 @@ void DispatchLayer::add(Tier& tier, std::size_t set, std::size_t part, std::size
   const auto tokens = static_cast<std::int32_t>(sets_.tokens[set]);
   const std::uint8_t pins = tier.pins(set, part)++;
   if (pins == 0) {
+    tier.touching[part] += tokens;
     count_absent(tier, set, part, -tokens);
     count_alone(tier, set, item, tokens);
   } else if (pins == 1) {
@@ -127,6 +129,7 @@ void DispatchLayer::remove(Tier& tier, std::size_t set, std::size_t part, std::s
   const auto tokens = static_cast<std::int32_t>(sets_.tokens[set]);
   const std::uint8_t pins = --tier.pins(set, part);
   if (pins == 0) {
+    tier.touching[part] -= tokens;
     count_absent(tier, set, part, tokens);
     count_alone(tier, set, item, -tokens);
   } else if (pins == 1) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "partition/foundation/grid.h"
@@ -25,6 +26,16 @@ class DispatchLayer {
   [[nodiscard]] std::span<const std::int64_t> gpu_load() const { return gpu_load_; }
   /// By how much swapping the GPUs of two items lowers communication(): shares of a round.
   [[nodiscard]] double swap_gain(std::size_t i, std::size_t j) const;
+  /// Tokens that touch each GPU [gpus], and each node [nodes]; of nodes only where there are several.
+  [[nodiscard]] std::span<const std::int64_t> tokens_of_gpu() const { return gpus_.touching; }
+  [[nodiscard]] std::span<const std::int64_t> tokens_of_node() const { return nodes_.touching; }
+  /// By how many tokens a swap changes those of i's and of j's GPU, or node. Nodes must differ.
+  [[nodiscard]] std::pair<std::int32_t, std::int32_t> gpu_change(std::size_t i, std::size_t j) const {
+    return change(gpus_, gpu_of_item_[i], gpu_of_item_[j], i, j);
+  }
+  [[nodiscard]] std::pair<std::int32_t, std::int32_t> node_change(std::size_t i, std::size_t j) const {
+    return change(nodes_, node_of_item_[i], node_of_item_[j], i, j);
+  }
   /// Whether a swap would put two copies of an expert on a GPU, or is of two copies of one expert.
   [[nodiscard]] bool swap_duplicates(std::size_t i, std::size_t j) const;
   void swap(std::size_t i, std::size_t j);
@@ -44,6 +55,8 @@ class DispatchLayer {
     std::vector<std::int32_t> alone;
     /// Those of them that hold a second item too [items, items].
     Grid<std::int32_t> alone_with;
+    /// Tokens that have anything on a part [parts].
+    std::vector<std::int64_t> touching;
   };
 
   [[nodiscard]] Tier empty_tier(std::size_t parts) const;
@@ -53,6 +66,11 @@ class DispatchLayer {
   void count_alone(Tier& tier, std::size_t set, std::size_t item, std::int32_t tokens);
   void count_absent(Tier& tier, std::size_t set, std::size_t part, std::int32_t tokens);
   void move(std::size_t item, std::size_t to);
+  [[nodiscard]] static std::pair<std::int32_t, std::int32_t> change(const Tier& tier, std::size_t a, std::size_t b,
+                                                                    std::size_t i, std::size_t j) {
+    return {tier.absent(a, j) - tier.alone[i] + tier.alone_with(i, j),
+            tier.absent(b, i) - tier.alone[j] + tier.alone_with(j, i)};
+  }
   [[nodiscard]] static std::int32_t gain(const Tier& tier, std::size_t a, std::size_t b, std::size_t i, std::size_t j);
   [[nodiscard]] std::span<const ExpertIndex> items_of(std::size_t set) const {
     return {sets_.items.data() + set * sets_.width, size_of_set_[set]};

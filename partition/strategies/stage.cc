@@ -12,6 +12,7 @@
 #include "partition/search/dispatch_search.h"
 #include "partition/search/layer_descent.h"
 #include "partition/search/relabel.h"
+#include "partition/search/step_search.h"
 #include "partition/search/shake.h"
 #include "partition/search/window_balance.h"
 #include "partition/search/window_loads.h"
@@ -98,6 +99,8 @@ Refined descend_with_windows(const StageInput& input, const Assignment& start, B
 }  // namespace
 
 const Start kBalancedStart{"lpt", any, no_time, [](const StageInput& input) { return input.balanced; }};
+const Start kPackedStart{"packed", any, no_time,
+                         [](const StageInput& input) { return lpt_assignment(input.instance, input.threads); }};
 const Start kTransportStart{"transport", resident, transport_estimate, [](const StageInput& input) {
                               return transport_assignment(input.instance, input.balanced);
                             }};
@@ -130,6 +133,12 @@ const Refiner kDispatchSearch{
     "search", dispatch, no_time, [](const StageInput& input, const Assignment& start, BudgetSlice& slice) {
       return Refined{anneal_dispatch(input.instance, start, input.goal, slice, input.seed, input.threads)};
     }};
+
+const Refiner kStepSearch{"search", dispatch, no_time,
+                          [](const StageInput& input, const Assignment& start, BudgetSlice& slice) {
+                            return Refined{
+                                anneal_step(input.instance, *input.step, start, slice, input.seed, input.threads)};
+                          }};
 
 bool is_within_caps(const Instance& instance, const LoadGoal& goal, const Assignment& assignment) {
   if (!goal.is_cap()) return true;

@@ -11,6 +11,7 @@
 #include "partition/model/instance.h"
 #include "partition/problem/block_report.h"
 #include "partition/problem/load_goal.h"
+#include "partition/search/step_goal.h"
 
 namespace evenkeel {
 
@@ -25,6 +26,8 @@ struct StageInput {
   std::span<const std::int64_t> block_cap_units;
   std::uint64_t seed = 1;
   std::size_t threads = 1;
+  /// Null where caps and communication decide.
+  const StepGoal* step = nullptr;
 };
 
 /// A stage that makes an assignment to go on from. It may be beyond the caps, and cannot be cut short.
@@ -53,6 +56,8 @@ struct Refiner {
 
 /// The balanced assignment itself.
 extern const Start kBalancedStart;
+/// Largest load first, and nothing else.
+extern const Start kPackedStart;
 /// Resident communication.
 extern const Start kTransportStart;
 extern const Start kMetisFoldedStart;
@@ -75,6 +80,8 @@ extern const Refiner kWindowDescent;
 /// Dispatch communication.
 extern const Refiner kDispatchDescent;
 extern const Refiner kDispatchSearch;
+/// The modelled step under dispatch.
+extern const Refiner kStepSearch;
 
 /// Whether each layer is within its cap, or its windows' robust peak within theirs; true where the goal is no cap.
 [[nodiscard]] bool is_within_caps(const Instance& instance, const LoadGoal& goal, const Assignment& assignment);

@@ -79,7 +79,7 @@ void search_windows(Workbench& bench) {
   bench.keep_if_better();
 }
 
-void search_dispatch(Workbench& bench) {
+void search_dispatch(Workbench& bench, const Refiner& search) {
   const Ablation& without = bench.run().without();
   std::vector<std::pair<std::string_view, Assignment>> starts{{kBalancedStart.name, bench.balanced()}};
   if (!without.metis && bench.has_time_for(kMetisCoactivationStart.estimate(bench.instance()), 0.3)) {
@@ -93,8 +93,15 @@ void search_dispatch(Workbench& bench) {
   }
   if (without.search) return;
   bench.take(bench.balanced());
-  bench.refine(kDispatchSearch, 1.0);
+  bench.refine(search, 1.0);
   bench.keep_better_layers();
+}
+
+/// Of each layer the fastest of all that is found, the simplest placement among it.
+void search_step(Workbench& bench) {
+  bench.begin(kPackedStart);
+  bench.keep_better_layers();
+  search_dispatch(bench, kStepSearch);
 }
 
 }  // namespace
@@ -103,7 +110,7 @@ void search_communication(Workbench& bench) {
   if (bench.run().budget().exhausted()) return;
   const Instance& instance = bench.instance();
   if (instance.is_dispatch()) {
-    search_dispatch(bench);
+    bench.weighs_step() ? search_step(bench) : search_dispatch(bench, kDispatchSearch);
   } else if (instance.has_windows()) {
     search_windows(bench);
   } else if (instance.has_traffic()) {
@@ -162,9 +169,12 @@ Result<Draft> place_in_stages(const Problem& problem, Run& run, Exact exact, Ref
   } else if (searches_copies) {
     run.drop_stage();
   }
-  const bool is_exact = exact == Exact::kWhereItFits && !instance.has_windows() && bench.solve_exactly();
+  const bool is_exact = exact == Exact::kWhereItFits && !instance.has_windows() &&
+                        !problem.minimises_step() && bench.solve_exactly();
   if (!is_exact) {
     if (bench.best().empty()) bench.pack();
+    if (problem.minimises_step())
+      bench.weigh_step(make_step_goal(problem.profile(), instance, problem.cluster(), *problem.options().step, run.seed()));
     bench.balance();
     refine(bench);
   }

@@ -15,6 +15,7 @@ constexpr Honours kOurs{.traffic = Traffic::kResidentAndDispatch,
                         .split_search = true,
                         .moves = true,
                         .windows = true,
+                        .step = true,
                         .survival = true,
                         .unequal_gpus = true,
                         .time_model = true};
@@ -59,6 +60,7 @@ std::vector<std::string> take_what_is_not_honoured(const StrategyRow& row, bool 
     options.replan->moves_max.reset();
     notes.push_back(fmt::format("strategy {} keeps no budget of moves", row.name));
   }
+  if (!row.honours.step) options.step.reset();
   if (options.robust && !row.honours.windows) {
     options.robust.reset();
     if (has_windows) notes.push_back(fmt::format("strategy {} adds windows up", row.name));

@@ -26,6 +26,8 @@ struct Honours {
   bool split_search = false;
   bool moves = false;
   bool windows = false;
+  /// Not told: where the modelled step is not weighed, the cap by slack holds.
+  bool step = false;
   /// Refused: a second copy of every expert; GPUs of unequal speed or slots; load that is modelled time.
   bool survival = false;
   bool unequal_gpus = false;

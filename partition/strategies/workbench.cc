@@ -8,6 +8,7 @@
 #include "partition/exact/exact_dp.h"
 #include "partition/search/balance.h"
 #include "partition/search/dispatch_search.h"
+#include "partition/search/step_search.h"
 #include "partition/search/window_balance.h"
 #include "partition/search/window_loads.h"
 #include "partition/warmstart/lpt.h"
@@ -99,7 +100,12 @@ void Workbench::set_goal(const std::vector<std::int64_t>& best_units) {
 }
 
 StageInput Workbench::input() const {
-  return {instance_, goal_, *balanced_, block_cap_units_, run_.seed(), run_.threads()};
+  return {instance_, goal_, *balanced_, block_cap_units_, run_.seed(), run_.threads(), step_ ? &*step_ : nullptr};
+}
+
+void Workbench::weigh_step(StepGoal step) {
+  step_ = std::move(step);
+  current_.value = value_of(current_.assignment);
 }
 
 void Workbench::begin(const Start& start) {
@@ -138,7 +144,8 @@ void Workbench::keep_if_better() {
 }
 
 void Workbench::keep_better_layers() {
-  set_current(better_layers(instance_, best_.assignment, current_.assignment));
+  set_current(step_ ? faster_layers(instance_, *step_, best_.assignment, current_.assignment)
+                    : better_layers(instance_, best_.assignment, current_.assignment));
   best_ = current_;
 }
 
@@ -166,6 +173,7 @@ void Workbench::set_current(Assignment assignment) {
 }
 
 double Workbench::value_of(const Assignment& assignment) const {
+  if (step_) return step_seconds(instance_, *step_, assignment);
   const auto [peaks, loaded] = peak_sum(instance_, assignment);
   if (problem_.objective().weighted) return peaks + communication(instance_, assignment);
   if (instance_.has_traffic() || instance_.is_dispatch()) return communication(instance_, assignment);

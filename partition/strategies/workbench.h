@@ -47,6 +47,9 @@ class Workbench {
   /// Of the best and what is at hand the better layers. For dispatch, where layers do not touch one another, and
   /// assignments within the caps.
   void keep_better_layers();
+  /// Before balance(): has the modelled step of dispatch be what is measured, and by what layers are kept.
+  void weigh_step(StepGoal step);
+  [[nodiscard]] bool weighs_step() const { return step_.has_value(); }
   void take_best() { current_ = best_; }
   void take(Assignment assignment) { set_current(std::move(assignment)); }
 
@@ -82,6 +85,7 @@ class Workbench {
   Run& run_;
   std::vector<std::int64_t> bound_units_;
   LoadGoal goal_;
+  std::optional<StepGoal> step_;
   std::vector<std::int64_t> block_cap_units_;
   Candidate best_;
   Candidate current_;

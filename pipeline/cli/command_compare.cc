@@ -17,12 +17,12 @@
 #include "pipeline/cli/option_values.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/cli/recorded_options.h"
+#include "pipeline/cli/slack_trials.h"
 #include "pipeline/cli/solve_arguments.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/flags/setting.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
-#include "pipeline/slack/slack_choice.h"
 #include "pipeline/trace/split.h"
 
 namespace evenkeel {
@@ -43,6 +43,8 @@ struct CompareArguments {
   /// Slacks of further points of the report's front.
   std::vector<double> front;
   bool json = false;
+
+  [[nodiscard]] Comm comm() const { return solve.comm(model); }
 };
 
 /// What the strategies are fitted to and scored on.
@@ -92,14 +94,17 @@ void write_split(const std::filesystem::path& folder, const Split& split) {
 ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traffic& traffic, const Cluster& cluster,
                       const CompareArguments& arguments, Progress& progress) {
   const std::string name(strategy_name(strategy));
-  const Comm comm = arguments.model.comm();
+  const Comm comm = arguments.comm();
   PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, traffic.fit.shape.experts);
   options.problem.replan = traffic.replan;
-  options.problem.load_slack_ratio = slack.value_or(options.problem.load_slack_ratio);
+  if (slack) {
+    options.problem.load_slack_ratio = *slack;
+    options.problem.step.reset();
+  }
   const auto observer = [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); };
   double slack_seconds = 0;
   std::optional<std::size_t> windows;
-  if (traffic.trial && !slack && arguments.solve.chooses_slack(strategy)) {
+  if (traffic.trial && !slack && strategy == Strategy::kEvenkeel) {
     SlackChoice choice = value_or_exit(
         choose_slack(*traffic.trial, cluster, std::move(options), arguments.model.step_time(cluster), observer));
     progress.show("");
@@ -144,7 +149,7 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
 }
 
 nlohmann::ordered_json options_of(const CompareArguments& arguments, const Cluster& cluster) {
-  auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), &arguments.solve);
+  auto options = options_json(arguments.input, cluster, arguments.model, arguments.comm(), &arguments.solve);
   options["holdout"] = arguments.holdout;
   options["holdout_seed"] =
       arguments.holdout_seed ? nlohmann::ordered_json(*arguments.holdout_seed) : nlohmann::ordered_json(nullptr);
@@ -155,7 +160,7 @@ nlohmann::ordered_json options_of(const CompareArguments& arguments, const Clust
 void write_report(const CompareArguments& arguments, const Traffic& traffic, const Cluster& cluster,
                   std::vector<ReportPlacement> placements, Progress& progress) {
   const StepTimeModel step_time = arguments.model.step_time(cluster);
-  const Comm comm = arguments.model.comm();
+  const Comm comm = arguments.comm();
   for (const double slack : arguments.front) {
     placements.push_back(score(Strategy::kEvenkeel, slack, traffic, cluster, arguments, progress));
   }
@@ -194,12 +199,10 @@ void run(const CompareArguments& arguments) {
     ok_or_exit(make_folder(*arguments.out_dir));
     write_split(*arguments.out_dir, split);
   }
+  const bool has_ours = std::ranges::find(arguments.strategies, Strategy::kEvenkeel) != arguments.strategies.end();
   Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows.value_or(1)), std::nullopt, std::nullopt,
-                  std::nullopt};
-  if (!arguments.solve.slack) {
-    traffic.trial.emplace(trace, split.fit, arguments.solve.windows);
-    ok_or_exit(check_trials(*traffic.trial));
-  }
+                  has_ours ? slack_trials(arguments.solve, Strategy::kEvenkeel, arguments.comm(), trace, split.fit)
+                           : std::nullopt};
   const StepTimeModel step_time = arguments.model.step_time(whole_cluster);
   traffic.replan = arguments.from.read(traffic.fit, whole_cluster, step_time, arguments.solve.options.problem.survive);
   const Cluster cluster = arguments.from.settled(whole_cluster, traffic.replan, trace.shape,

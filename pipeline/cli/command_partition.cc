@@ -17,11 +17,11 @@
 #include "pipeline/cli/parsed_option.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/cli/recorded_options.h"
+#include "pipeline/cli/slack_trials.h"
 #include "pipeline/cli/solve_arguments.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
-#include "pipeline/slack/slack_choice.h"
 
 namespace evenkeel {
 namespace {
@@ -81,19 +81,19 @@ struct GroupFiles {
 /// The slack, and the windows to fit at once, where they are to be chosen.
 std::optional<SlackChoice> chosen_slack(const PartitionArguments& arguments, const Trace& trace, const Cluster& cluster,
                                         const PlaceOptions& options, const StageObserver& observer) {
-  if (!arguments.solve.chooses_slack(arguments.strategy)) return std::nullopt;
   std::vector<std::size_t> sequences(trace.parts());
   std::iota(sequences.begin(), sequences.end(), std::size_t{0});
-  return value_or_exit(choose_slack({trace, sequences, arguments.solve.windows}, cluster, options,
-                                    arguments.model.step_time(cluster), observer));
+  const auto trials =
+      slack_trials(arguments.solve, arguments.strategy, options.problem.objective.comm, trace, sequences);
+  if (!trials) return std::nullopt;
+  return value_or_exit(choose_slack(*trials, cluster, options, arguments.model.step_time(cluster), observer));
 }
 
 /// Places the experts of one EP group, and writes its placement.
 ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, Trace trace, const GroupFiles& files,
                      Progress& progress, std::string& summary) {
   const PlacementFormat format = arguments.format;
-  const bool is_for_engine = format != PlacementFormat::kEvenkeel;
-  const Comm comm = arguments.model.comm(is_for_engine && !trace.paths.empty() ? Comm::kDispatch : Comm::kResident);
+  const Comm comm = arguments.solve.comm(arguments.model);
   const StepTimeModel step_time = arguments.model.step_time(group.cluster);
   RoutingProfile profile = loads_of(trace, arguments.solve.windows.value_or(1));
   const std::size_t redundant = arguments.solve.options.problem.redundant;

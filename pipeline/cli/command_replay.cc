@@ -46,7 +46,7 @@ class Day {
     options_.policy.cluster = cluster;
     options_.slack_ratio = slack_ratio;
     options_.policy.step_time = arguments.model.step_time(cluster);
-    options_.comm = arguments.model.comm(Comm::kDispatch);
+    options_.comm = arguments.model.comm();
     options_.redundant = redundant;
     ok_or_exit(options_.policy.validate());
     std::vector<std::string> names = arguments.policies;

@@ -22,8 +22,8 @@ void add_model_option(CLI::App& command, std::optional<ModelSpec>& model) {
 void ModelArguments::add_to(CLI::App& command) {
   add_model_option(command, spec);
   add_choice(command, "--comm", asked_comm, comm_names(),
-             "Which way tokens travel: resident, or dispatch as in vLLM, SGLang and TensorRT-LLM; default: dispatch "
-             "where the placement is for one of them and the trace has token paths, else resident");
+             "Which way tokens travel, where the trace has token paths: dispatch as in vLLM, SGLang and TensorRT-LLM, or "
+             "resident, on to the next layer's GPU; default: dispatch, and resident with --objective weighted");
   add_setting(command, "--batch-tokens", batch_tokens, "Tokens of one modelled step, all ranks together")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 40))
       ->capture_default_str();

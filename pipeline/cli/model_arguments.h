@@ -19,13 +19,13 @@ struct ModelArguments {
   /// Absent: what the trace tells, and the defaults of StepTimeModel.
   std::optional<ModelSpec> spec;
   std::size_t batch_tokens = StepTimeModel{}.batch_tokens;
-  /// Absent: the command's default.
+  /// Absent: dispatch, but for the weighted objective.
   std::optional<Comm> asked_comm;
 
   void add_to(CLI::App& command);
   /// The step-time model of the model on this cluster.
   [[nodiscard]] StepTimeModel step_time(const Cluster& cluster) const;
-  [[nodiscard]] Comm comm(Comm otherwise = Comm::kResident) const { return asked_comm.value_or(otherwise); }
+  [[nodiscard]] Comm comm(Comm otherwise = Comm::kDispatch) const { return asked_comm.value_or(otherwise); }
 };
 
 }  // namespace evenkeel

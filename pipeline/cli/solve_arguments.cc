@@ -66,9 +66,9 @@ void SolveArguments::add_to(CLI::App& command) {
   add_setting(command, "--groups", groups,
               "Routing groups of the model; EPLB packs them to nodes; default: those of --model, or 1");
   add_parsed(command, "--slack", slack, parse_slack,
-             "Largest accepted load above the best found, as a ratio; auto: of several the one with the least modelled "
-             "step time on sequences that a trial was not fitted to, strategy evenkeel")
-      ->default_str(fmt::format("{}", *slack));
+             "Largest accepted load above the best found, as a ratio; auto: load and communication are weighed by the "
+             "modelled step time of traffic to come, strategy evenkeel; 0.02 where that cannot be tried")
+      ->default_str("auto");
   add_parsed(command, "--time", time, parse_duration,
              "Solver time of each strategy: 500ms, 10s, 2m; default: 10s, and 1s where GPUs are lost");
   add_choice(command, "--balance", balance, balance_names(),
@@ -110,14 +110,14 @@ PlaceOptions SolveArguments::with(Strategy strategy, const ModelArguments& model
   result.problem.groups = groups_of(model.spec);
   result.effort.time = time_for(cluster);
   result.problem.load_slack_ratio = slack.value_or(ProblemOptions{}.load_slack_ratio);
-  if (!slack && options.problem.objective.weighted)
-    refuse("--slack auto is for the lexicographic objective; the weighted one has no slack");
   const bool has_speeds = std::ranges::adjacent_find(cluster.speeds, std::not_equal_to<>()) != cluster.speeds.end();
   if (balance ? *balance == Balance::kTime : has_speeds) result.problem.time_model = model.step_time(cluster);
   // The slots that a cluster gives are the measure; place() says where they are too few, or contradict --redundant.
   const bool is_given = result.problem.redundant > 0 && !has_lost(cluster);
   if (!is_given && cluster.slots_in_all() > experts) result.problem.redundant = cluster.slots_in_all() - experts;
   result.problem.objective.comm = comm;
+  // Who asks for windows to be weighed wants caps on them.
+  if (!slack && !windows && !options.problem.robust) result.problem.step = model.step_time(cluster);
   if (result.problem.robust && result.problem.objective.weighted) {
     refuse(
         "--robust caps the load of windows, the weighted objective has no caps; give the lexicographic one or leave "

@@ -27,15 +27,21 @@ struct SolveArguments {
   std::optional<std::chrono::duration<double>> time;
   /// Absent: time where speeds differ, else load.
   std::optional<Balance> balance;
-  /// Absent: the one of several with the least modelled step time.
-  std::optional<double> slack = ProblemOptions{}.load_slack_ratio;
+  /// Absent: the modelled step decides, by itself under dispatch, by trials of several slacks for resident communication.
+  std::optional<double> slack;
   /// Windows that the fitted sequences are cut into; absent: 1, or what goes best with a slack that is chosen.
   std::optional<std::size_t> windows;
 
   void add_to(CLI::App& command);
   [[nodiscard]] std::chrono::duration<double> time_for(const Cluster& cluster) const;
-  /// Whether the slack is to be chosen for a strategy that looks at one.
-  [[nodiscard]] bool chooses_slack(Strategy strategy) const { return !slack && strategy == Strategy::kEvenkeel; }
+  /// Whether slacks are to be tried for a strategy that looks at one.
+  [[nodiscard]] bool tries_slacks(Strategy strategy, Comm comm) const {
+    return !slack && comm == Comm::kResident && strategy == Strategy::kEvenkeel && !options.problem.objective.weighted;
+  }
+  /// Which way tokens travel: engines dispatch; the weighted objective is of resident communication.
+  [[nodiscard]] Comm comm(const ModelArguments& model) const {
+    return model.comm(options.problem.objective.weighted ? Comm::kResident : Comm::kDispatch);
+  }
   [[nodiscard]] std::size_t groups_of(const std::optional<ModelSpec>& model) const;
   /// The options with a strategy, the model's groups and a way to count communication, for a cluster that may give the
   /// slots.

@@ -96,12 +96,12 @@ class Trials {
 
 Status check_trials(const TrialTraffic& traffic) {
   if (traffic.trace.paths.empty()) {
-    return invalid_input("slack auto trades load for communication, but the trace has no token paths; leave it out",
+    return invalid_input("slack trades load for communication, but the trace has no token paths; leave it out",
                          {"slack"});
   }
   if (traffic.sequences.size() < 2) {
     return invalid_input(
-        "slack auto fits to one half of the sequences and scores on the other, but there is one; give a number",
+        "slacks are tried by fits to one half of the sequences, scored on the other, but there is one sequence",
         {"slack"});
   }
   return {};

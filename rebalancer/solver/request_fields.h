@@ -81,8 +81,8 @@ auto fields(Is<Replan> auto& replan) {
 }
 
 auto fields(Is<ProblemOptions> auto& problem) {
-  auto& [objective, redundant, split, survive, groups, time_model, slack, robust, replan] = problem;
-  return std::tie(objective, redundant, split, survive, groups, time_model, slack, robust, replan);
+  auto& [objective, redundant, split, survive, groups, time_model, slack, step, robust, replan] = problem;
+  return std::tie(objective, redundant, split, survive, groups, time_model, slack, step, robust, replan);
 }
 
 auto fields(Is<Effort> auto& effort) {

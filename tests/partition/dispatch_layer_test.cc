@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <vector>
 
 #include "partition/foundation/random.h"
 #include "tests/partition/fixtures.h"
@@ -87,6 +89,30 @@ TEST(DispatchLayer, promises_the_gain_that_a_swap_brings) {
       });
       EXPECT_TRUE(better > 10 || test_case.shape.top_k == 1);
     }
+  }
+}
+
+TEST(DispatchLayer, knows_the_tokens_that_touch_each_part_before_and_after_a_swap) {
+  for (const DispatchCase& test_case : cases()) {
+    const Instance instance = instance_of(test_case, 2);
+    auto layers = layers_of(instance, testing::dealt_out(instance));
+    for_random_swaps(instance, layers, 150, [&](DispatchLayer& layer, std::size_t i, std::size_t j) {
+      const std::size_t a = layer.gpu_of(i);
+      const std::size_t b = layer.gpu_of(j);
+      std::vector<std::int64_t> gpus(layer.tokens_of_gpu().begin(), layer.tokens_of_gpu().end());
+      std::vector<std::int64_t> nodes(layer.tokens_of_node().begin(), layer.tokens_of_node().end());
+      const auto [of_a, of_b] = layer.gpu_change(i, j);
+      gpus[a] += of_a;
+      gpus[b] += of_b;
+      if (instance.node_of(a) != instance.node_of(b)) {
+        const auto [of_node_a, of_node_b] = layer.node_change(i, j);
+        nodes[instance.node_of(a)] += of_node_a;
+        nodes[instance.node_of(b)] += of_node_b;
+      }
+      layer.swap(i, j);
+      ASSERT_TRUE(std::ranges::equal(layer.tokens_of_gpu(), gpus));
+      ASSERT_TRUE(std::ranges::equal(layer.tokens_of_node(), nodes));
+    });
   }
 }
 
