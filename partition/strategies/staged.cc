@@ -173,7 +173,7 @@ Result<Draft> place_in_stages(const Problem& problem, Run& run, Exact exact, Ref
                         !problem.minimises_step() && bench.solve_exactly();
   if (!is_exact) {
     if (bench.best().empty()) bench.pack();
-    if (problem.minimises_step())
+    if (problem.minimises_step() && !run.budget().exhausted())
       bench.weigh_step(make_step_goal(problem.profile(), instance, problem.cluster(), *problem.options().step, run.seed()));
     bench.balance();
     refine(bench);

@@ -23,6 +23,7 @@
 #include "pipeline/flags/setting.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
+#include "pipeline/trace/joined_windows.h"
 #include "pipeline/trace/split.h"
 
 namespace evenkeel {
@@ -85,6 +86,10 @@ void add_strategies(CLI::App& command, std::vector<Strategy>& strategies) {
       ->envname(environment_name(command, "--strategies"));
 }
 
+void note_joined(const JoinedWindows& joined) {
+  if (joined.is_change()) print_note(joined.note());
+}
+
 void write_split(const std::filesystem::path& folder, const Split& split) {
   const nlohmann::ordered_json json{{"schema", "evenkeel.split/1"}, {"fit", split.fit}, {"score", split.score}};
   ok_or_exit(write_output(folder / "split.json", json.dump() + "\n"));
@@ -138,7 +143,11 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
         measure(profile, solved.placement, cluster, arguments.model.step_time(cluster), comm, running));
   };
   row.in_sample = measured(traffic.fit);
-  if (traffic.score) row.held_out = measured(*traffic.score);
+  row.fitted_by_window = imbalance_by_window(traffic.fit, solved.placement, cluster);
+  if (traffic.score) {
+    row.held_out = measured(*traffic.score);
+    row.held_out_by_window = imbalance_by_window(*traffic.score, solved.placement, cluster);
+  }
   if (arguments.out_dir && !slack) {
     const std::string text =
         value_or_exit(placement_text(solved.placement, PlacementFormat::kEvenkeel, traffic.fit.shape));
@@ -203,11 +212,14 @@ void run(const CompareArguments& arguments) {
   Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows.value_or(1)), std::nullopt, std::nullopt,
                   has_ours ? slack_trials(arguments.solve, Strategy::kEvenkeel, arguments.comm(), trace, split.fit)
                            : std::nullopt};
+  // Windows that a user asks for stay apart.
+  if (!arguments.solve.windows) note_joined(join_windows(traffic.fit));
   const StepTimeModel step_time = arguments.model.step_time(whole_cluster);
   traffic.replan = arguments.from.read(traffic.fit, whole_cluster, step_time, arguments.solve.options.problem.survive);
   const Cluster cluster = arguments.from.settled(whole_cluster, traffic.replan, trace.shape,
                                                  arguments.solve.options.problem.redundant, step_time);
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
+  if (traffic.score && !arguments.solve.windows) join_windows(*traffic.score);
   std::vector<ScoreRow> rows;
   std::vector<ReportPlacement> placements;
   for (const Strategy strategy : arguments.strategies) {
@@ -220,7 +232,7 @@ void run(const CompareArguments& arguments) {
     ok_or_exit(write_output(
         "-", json_text(scores_json(options_of(arguments, cluster), split.fit.size(), split.score.size(), rows))));
   } else {
-    ok_or_exit(write_output("-", scores_table(rows)));
+    ok_or_exit(write_output("-", scores_table(rows, arguments.comm(), arguments.model.step_time(cluster))));
   }
   const auto none_but = [&](auto... statuses) {
     return std::ranges::all_of(rows, [&](const ScoreRow& row) { return ((row.status == statuses) || ...); });

@@ -52,7 +52,7 @@ void run(const EvaluateArguments& arguments) {
     const auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), nullptr);
     ok_or_exit(write_output("-", json_text(scores_json(options, parts, 0, rows))));
   } else {
-    ok_or_exit(write_output("-", scores_table(rows)));
+    ok_or_exit(write_output("-", scores_table(rows, arguments.model.comm(), arguments.model.step_time(cluster))));
   }
 }
 

@@ -22,6 +22,7 @@
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
+#include "pipeline/trace/joined_windows.h"
 
 namespace evenkeel {
 namespace {
@@ -96,6 +97,10 @@ ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, 
   const Comm comm = arguments.solve.comm(arguments.model);
   const StepTimeModel step_time = arguments.model.step_time(group.cluster);
   RoutingProfile profile = loads_of(trace, arguments.solve.windows.value_or(1));
+  if (!arguments.solve.windows) {
+    const JoinedWindows joined = join_windows(profile);
+    if (joined.is_change()) print_note(joined.note());
+  }
   const std::size_t redundant = arguments.solve.options.problem.redundant;
   auto replan = arguments.from.read(profile, group.cluster, step_time, arguments.solve.options.problem.survive);
   const Cluster cluster = arguments.from.settled(group.cluster, replan, profile.shape, redundant, step_time);
@@ -117,6 +122,7 @@ ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, 
   ScoreRow row = score_row(name, solution, choice ? choice->seconds : 0.0);
   const Placement* const running = options.problem.replan ? &options.problem.replan->running : nullptr;
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
+  row.fitted_by_window = imbalance_by_window(profile, solution.placement, cluster);
   ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, profile.shape))));
   if (files.html) {
     progress.show("report");
@@ -165,7 +171,7 @@ void run(const PartitionArguments& arguments) {
   if (arguments.json) {
     ok_or_exit(write_output("-", json_text(report)));
   } else if (arguments.output != "-" && arguments.html.file != "-") {
-    ok_or_exit(write_output("-", scores_table(rows) + summary));
+    ok_or_exit(write_output("-", scores_table(rows, arguments.solve.comm(arguments.model), arguments.model.step_time(groups.front().cluster)) + summary));
   }
 }
 

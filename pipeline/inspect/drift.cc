@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numbers>
 #include <numeric>
 #include <span>
 
 #include "partition/foundation/parallel.h"
 #include "partition/foundation/random.h"
+#include "partition/model/load_distance.h"
 
 namespace evenkeel {
 namespace {
@@ -25,19 +25,6 @@ double cosine(std::span<const std::uint64_t> a, std::span<const std::uint64_t> b
     });
   };
   return product(a, b) / std::sqrt(product(a, a) * product(b, b));
-}
-
-/// Expected total-variation distance of two samples of independent choices from the mixture of both: the difference of
-/// two shares is nearly normal, and the mean of |N(0, s^2)| is s sqrt(2 / pi).
-double sampling_noise(std::span<const std::uint64_t> a, std::span<const std::uint64_t> b) {
-  const double all = total(a) + total(b);
-  const double inverse_sizes = 1 / total(a) + 1 / total(b);
-  double sum = 0;
-  for (std::size_t expert = 0; expert < a.size(); ++expert) {
-    const double share = static_cast<double>(a[expert] + b[expert]) / all;
-    sum += std::sqrt(share * (1 - share) * inverse_sizes);
-  }
-  return 0.5 * std::sqrt(2 / std::numbers::pi) * sum;
 }
 
 std::vector<LoadDistance> distances(const TraceParts& parts) {
@@ -89,16 +76,11 @@ LoadDistance load_distance(const TraceParts& parts, std::size_t from, std::size_
   for (std::size_t layer = 0; layer < parts.load_tokens[from].rows(); ++layer) {
     const auto a = parts.load_tokens[from][layer];
     const auto b = parts.load_tokens[to][layer];
-    const double total_a = total(a);
-    const double total_b = total(b);
-    if (total_a == 0 || total_b == 0) {
+    if (total(a) == 0 || total(b) == 0) {
       distance.variation_by_layer.emplace_back();
       continue;
     }
-    double variation = 0;
-    for (std::size_t expert = 0; expert < a.size(); ++expert) {
-      variation += std::abs(static_cast<double>(a[expert]) / total_a - static_cast<double>(b[expert]) / total_b) / 2;
-    }
+    const double variation = load_variation(a, b);
     distance.variation_by_layer.emplace_back(variation);
     if (!distance.variation_worst || variation > *distance.variation_worst) {
       distance.variation_worst = variation;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "partition/foundation/check.h"
+#include "partition/problem/certificate.h"
 #include "pipeline/report/table.h"
 
 namespace evenkeel {
@@ -74,13 +75,58 @@ std::string cell(const std::optional<Metrics>& metrics, const char* format, Get 
   return value ? fmt::format(fmt::runtime(format), *value) : "-";
 }
 
-/// The columns that one stretch of traffic gets.
-std::vector<std::string> metric_cells(const std::optional<Metrics>& metrics) {
-  return {cell(metrics, "{:.4f}", [](const Metrics& m) { return std::optional(m.imbalance_mean); }),
-          cell(metrics, "{:.3f}", [](const Metrics& m) { return std::optional(m.imbalance_worst); }),
-          cell(metrics, "{:.4f}", [](const Metrics& m) { return m.same_gpu_share; }),
-          cell(metrics, "{:.3f}", [](const Metrics& m) { return m.gpus_touched; }),
-          cell(metrics, "{:.3f}", [](const Metrics& m) { return std::optional(m.step_time_seconds * 1e3); })};
+/// A figure of one stretch of traffic, as a column.
+struct Column {
+  std::string name;
+  std::string (*cell)(const std::optional<Metrics>& metrics, const std::optional<double>& by_window);
+};
+
+const std::vector<Column>& columns() {
+  using Part = const std::optional<Metrics>&;
+  using ByWindow = const std::optional<double>&;
+  static const std::vector<Column> all{
+      {"imbalance",
+       [](Part part, ByWindow) {
+         return cell(part, "{:.4f}", [](const Metrics& m) { return std::optional(m.imbalance_mean); });
+       }},
+      {"by window", [](Part, ByWindow value) { return value ? fmt::format("{:.4f}", *value) : "-"; }},
+      {"worst",
+       [](Part part, ByWindow) {
+         return cell(part, "{:.3f}", [](const Metrics& m) { return std::optional(m.imbalance_worst); });
+       }},
+      {"same-GPU",
+       [](Part part, ByWindow) { return cell(part, "{:.4f}", [](const Metrics& m) { return m.same_gpu_share; }); }},
+      {"GPUs/token",
+       [](Part part, ByWindow) { return cell(part, "{:.3f}", [](const Metrics& m) { return m.gpus_touched; }); }},
+      {"step ms", [](Part part, ByWindow) {
+         return cell(part, "{:.3f}", [](const Metrics& m) { return std::optional(m.step_time_seconds * 1e3); });
+       }}};
+  return all;
+}
+
+/// Those of the columns in which a row has something.
+std::vector<Column> filled_columns(const std::vector<ScoreRow>& rows) {
+  std::vector<Column> filled;
+  std::ranges::copy_if(columns(), std::back_inserter(filled), [&](const Column& column) {
+    return std::ranges::any_of(rows, [&](const ScoreRow& row) {
+      return column.cell(row.in_sample, row.fitted_by_window) != "-" ||
+             column.cell(row.held_out, row.held_out_by_window) != "-";
+    });
+  });
+  return filled;
+}
+
+/// The traffic that rows are judged by.
+const std::optional<Metrics>& judged(const ScoreRow& row) { return row.held_out ? row.held_out : row.in_sample; }
+
+/// The row with the least modelled step; null where there are not several.
+const ScoreRow* fastest(const std::vector<ScoreRow>& rows) {
+  const ScoreRow* best = nullptr;
+  for (const ScoreRow& row : rows) {
+    const auto& metrics = judged(row);
+    if (metrics && (!best || metrics->step_time_seconds < judged(*best)->step_time_seconds)) best = &row;
+  }
+  return rows.size() > 1 ? best : nullptr;
 }
 
 /// What a change from the placement that runs moves.
@@ -91,6 +137,26 @@ std::vector<std::string> migration_cells(const std::optional<Metrics>& metrics) 
           cell(metrics, "{:.0f}", [](const Metrics& m) {
             return m.rounds ? std::optional(static_cast<double>(*m.rounds)) : std::nullopt;
           })};
+}
+
+/// What the table's figures are of.
+std::string legend(const std::vector<ScoreRow>& rows, Comm comm, const StepTimeModel& step_time) {
+  const bool has_paths =
+      std::ranges::any_of(rows, [](const ScoreRow& row) { return row.in_sample && row.in_sample->gpus_touched; });
+  const bool is_fitted = std::ranges::any_of(
+      rows, [](const ScoreRow& row) { return row.solve_seconds.has_value() && !row.held_out.has_value(); });
+  std::string text = fmt::format(
+      "{}step: modelled, of {} tokens, {}{}\n", fastest(rows) ? "* least step; " : "", step_time.batch_tokens,
+      !has_paths                ? "computing alone: loads do not tell communication"
+      : comm == Comm::kDispatch ? "dispatch communication"
+                                : "resident communication",
+      is_fitted ? "; on the traffic that was fitted: traffic to come is worse" : "");
+  for (const ScoreRow& row : rows) {
+    for (const std::string& note : row.not_honoured) {
+      if (!note.ends_with("looks at loads alone")) text += note + "\n";
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -141,6 +207,10 @@ ordered_json to_json(const ScoreRow& row) {
   if (row.replan) json["replan"] = replan_json(*row.replan);
   if (row.slack) json["slack"] = *row.slack;
   if (row.windows) json["windows"] = *row.windows;
+  if (row.fitted_by_window || row.held_out_by_window) {
+    json["imbalance_by_window"] = {{"in_sample", or_null(row.fitted_by_window)},
+                                   {"held_out", or_null(row.held_out_by_window)}};
+  }
   if (!row.not_honoured.empty()) json["not_honoured"] = row.not_honoured;
   return json;
 }
@@ -164,32 +234,47 @@ std::string replan_text(const ReplanReport& report, const Placement& placement) 
                      100 * static_cast<double>(report.moves) / slots);
 }
 
-std::string scores_table(const std::vector<ScoreRow>& rows) {
+std::optional<double> imbalance_by_window(const RoutingProfile& profile, const Placement& placement,
+                                          const Cluster& cluster) {
+  if (profile.windows.size() < 2) return std::nullopt;
+  double sum = 0;
+  for (const StageLoad& window : profile.windows)
+    sum += mean_of_loaded(peak_ratios({profile.shape, {window}, {}}, placement, cluster));
+  return sum / static_cast<double>(profile.windows.size());
+}
+
+std::string scores_table(const std::vector<ScoreRow>& rows, Comm comm, const StepTimeModel& step_time) {
   const bool has_held_out = std::ranges::any_of(rows, [](const ScoreRow& row) { return row.held_out.has_value(); });
-  const std::vector<std::string> metric_names{"imbalance", "worst", "same-GPU", "GPUs/token", "step ms"};
+  const std::vector<Column> parts = filled_columns(rows);
   std::vector<std::string> header{"strategy", "status", "solve s"};
   const std::size_t in_sample = header.size();
-  for (int parts = has_held_out ? 2 : 1; parts > 0; --parts)
-    std::ranges::copy(metric_names, std::back_inserter(header));
-  header.push_back("doubled");
-  const bool has_moves =
-      std::ranges::any_of(rows, [](const ScoreRow& row) { return row.in_sample && row.in_sample->churn.has_value(); });
+  for (int count = has_held_out ? 2 : 1; count > 0; --count)
+    std::ranges::transform(parts, std::back_inserter(header), &Column::name);
+  const auto has_any = [&](auto has) {
+    return std::ranges::any_of(rows, [&](const ScoreRow& row) { return row.in_sample && has(*row.in_sample); });
+  };
+  const bool has_doubled = has_any([](const Metrics& metrics) { return metrics.duplicate_slots > 0; });
+  const bool has_moves = has_any([](const Metrics& metrics) { return metrics.churn.has_value(); });
+  if (has_doubled) header.push_back("doubled");
   if (has_moves) std::ranges::copy(std::vector<std::string>{"churn", "moved GB", "rounds"}, std::back_inserter(header));
   Table table(header);
   if (has_held_out) {
-    table.add_group("fitted traffic", in_sample, metric_names.size());
-    table.add_group("held-out traffic", in_sample + metric_names.size(), metric_names.size());
+    table.add_group("fitted traffic", in_sample, parts.size());
+    table.add_group("held-out traffic", in_sample + parts.size(), parts.size());
   }
+  const ScoreRow* const best = fastest(rows);
   for (const ScoreRow& row : rows) {
-    std::vector<std::string> cells{row.strategy, std::string(status_name(row.status)),
+    std::vector<std::string> cells{row.strategy + (&row == best ? " *" : ""), std::string(status_name(row.status)),
                                    row.solve_seconds ? fmt::format("{:.2f}", *row.solve_seconds) : "-"};
-    std::ranges::copy(metric_cells(row.in_sample), std::back_inserter(cells));
-    if (has_held_out) std::ranges::copy(metric_cells(row.held_out), std::back_inserter(cells));
-    cells.push_back(row.in_sample ? fmt::format("{}", row.in_sample->duplicate_slots) : "-");
+    for (const Column& column : parts) cells.push_back(column.cell(row.in_sample, row.fitted_by_window));
+    if (has_held_out) {
+      for (const Column& column : parts) cells.push_back(column.cell(row.held_out, row.held_out_by_window));
+    }
+    if (has_doubled) cells.push_back(row.in_sample ? fmt::format("{}", row.in_sample->duplicate_slots) : "-");
     if (has_moves) std::ranges::copy(migration_cells(row.in_sample), std::back_inserter(cells));
     table.add(std::move(cells));
   }
-  return table.text();
+  return table.text() + legend(rows, comm, step_time);
 }
 
 }  // namespace evenkeel

@@ -26,6 +26,9 @@ struct ScoreRow {
   /// Where they were chosen for it: the slack, and the windows fitted at once.
   std::optional<double> slack{};
   std::optional<std::size_t> windows{};
+  /// Where the traffic has several windows: imbalance_mean of each window, mean over them. Of the traffic added up it
+  /// is smaller.
+  std::optional<double> fitted_by_window{}, held_out_by_window{};
   /// What was asked for and the strategy does not honour, a sentence each.
   std::vector<std::string> not_honoured{};
 };
@@ -48,7 +51,12 @@ struct ScoreRow {
 /// What the moves from a running placement bought, in one line without its end.
 [[nodiscard]] std::string replan_text(const ReplanReport& report, const Placement& placement);
 
-/// Rows as a table; held-out columns and moves only where a row has them.
-[[nodiscard]] std::string scores_table(const std::vector<ScoreRow>& rows);
+/// The mean over windows of the imbalance of each; absent where there are not several windows.
+[[nodiscard]] std::optional<double> imbalance_by_window(const RoutingProfile& profile, const Placement& placement,
+                                                        const Cluster& cluster);
+
+/// Rows as a table, columns only where a row has something in them, the row with the least step marked; then what the
+/// figures are of: the communication (with token paths), the tokens of a step, and what a strategy does not look at.
+[[nodiscard]] std::string scores_table(const std::vector<ScoreRow>& rows, Comm comm, const StepTimeModel& step_time);
 
 }  // namespace evenkeel
