@@ -205,6 +205,7 @@ void run(const CompareArguments& arguments) {
   const Cluster cluster = arguments.from.settled(whole_cluster, traffic.replan, trace.shape,
                                                  arguments.solve.options.problem.redundant, step_time);
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
+  note_unloaded_layers(traffic.fit, traffic.replan.has_value());
   std::vector<ScoreRow> rows;
   std::vector<ReportPlacement> placements;
   for (const Strategy strategy : arguments.strategies) {

@@ -186,6 +186,24 @@ Status read_layers(const std::string& path, const NpzArchive& archive, std::size
   return {};
 }
 
+/// The MoE layers that the file names: those of `moe_layer_ids`, else all of `layer_ids`.
+Status read_moe_layers(const std::string& path, const NpzArchive& archive, RecordingHeader& header) {
+  if (!archive.has("moe_layer_ids")) {
+    if (archive.has("layer_ids")) header.moe_layer_ids = header.layer_ids;
+    return {};
+  }
+  EVENKEEL_TRY(values, archive.integers("moe_layer_ids", kLayersMax));
+  for (const std::int64_t id : values) {
+    const bool is_later = header.moe_layer_ids.empty() || id > header.moe_layer_ids.back();
+    if (!is_later || !std::ranges::binary_search(header.layer_ids, id)) {
+      return invalid_input(
+          fmt::format("{}: moe_layer_ids holds {}; give layers of layer_ids, each once, in ascending order", path, id));
+    }
+    header.moe_layer_ids.push_back(static_cast<int>(id));
+  }
+  return {};
+}
+
 /// One whole number from 1 to `most`, where the archive has it.
 Result<std::optional<std::size_t>> number(const std::string& path, const NpzArchive& archive, const std::string& name,
                                           std::size_t most) {
@@ -356,6 +374,7 @@ Status read_npz_recording(const std::filesystem::path& file, const ReadOptions& 
   header.has_loads = loads.has_value();
   header.top_k = ids ? ids->header().shape[2] : 0;
   EVENKEEL_TRY_STATUS(read_layers(path, archive, (ids ? ids : loads)->header().shape[1], options, header));
+  EVENKEEL_TRY_STATUS(read_moe_layers(path, archive, header));
   if (loads) EVENKEEL_TRY_STATUS(check_rounds_of_profile(path, header, loads->header().shape[1]));
   EVENKEEL_TRY(hidden_layers, number(path, archive, "hidden_layers", kLayerIdMax + 1));
   header.hidden_layers = hidden_layers;
