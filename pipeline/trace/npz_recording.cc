@@ -11,6 +11,7 @@
 
 #include "pipeline/trace/choice_rows.h"
 #include "pipeline/trace/npz.h"
+#include "pipeline/trace/npz_layers.h"
 #include "pipeline/trace/reading.h"
 
 namespace evenkeel {
@@ -182,24 +183,6 @@ Status read_layers(const std::string& path, const NpzArchive& archive, std::size
   for (const int id : id_of_round) {
     const auto row = std::ranges::lower_bound(header.layer_ids, id) - header.layer_ids.begin();
     header.layer_of_round.push_back(static_cast<std::uint32_t>(row));
-  }
-  return {};
-}
-
-/// The MoE layers that the file names: those of `moe_layer_ids`, else all of `layer_ids`.
-Status read_moe_layers(const std::string& path, const NpzArchive& archive, RecordingHeader& header) {
-  if (!archive.has("moe_layer_ids")) {
-    if (archive.has("layer_ids")) header.moe_layer_ids = header.layer_ids;
-    return {};
-  }
-  EVENKEEL_TRY(values, archive.integers("moe_layer_ids", kLayersMax));
-  for (const std::int64_t id : values) {
-    const bool is_later = header.moe_layer_ids.empty() || id > header.moe_layer_ids.back();
-    if (!is_later || !std::ranges::binary_search(header.layer_ids, id)) {
-      return invalid_input(
-          fmt::format("{}: moe_layer_ids holds {}; give layers of layer_ids, each once, in ascending order", path, id));
-    }
-    header.moe_layer_ids.push_back(static_cast<int>(id));
   }
   return {};
 }
