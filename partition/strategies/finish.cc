@@ -26,8 +26,20 @@ void set_row(std::span<const ExpertIndex> experts, std::size_t layer, Placement:
     (*fields.shares)(layer, slot) = 1.0 / static_cast<double>(std::ranges::count(experts, experts[slot]));
 }
 
+/// Whether a GPU has an expert twice in the layer, as maps of EPLB do.
+bool is_doubled(const Placement& placement, LayerId layer) {
+  for (std::size_t gpu = 0; gpu < placement.gpus(); ++gpu) {
+    const auto hosted = placement.hosted(layer, GpuId(gpu));
+    for (auto slot = hosted.begin(); slot != hosted.end(); ++slot) {
+      if (std::find(hosted.begin(), slot, *slot) != slot) return true;
+    }
+  }
+  return false;
+}
+
 /// A layer without load says nothing of where its experts should be: they stay where they run, or else are in order, as
-/// engines start. Not where copies must be on two GPUs, or slots are lost: then the strategy's own row holds.
+/// engines start. Not where copies must be on two GPUs, slots are lost, or the running row is to be repaired: then the
+/// strategy's own row holds.
 Placement with_unloaded_in_order(const Problem& problem, Placement placement) {
   const Placement* const running = problem.running();
   const bool is_other_slots = running && running->fields().slots_of_gpu != placement.fields().slots_of_gpu;
@@ -39,6 +51,7 @@ Placement with_unloaded_in_order(const Problem& problem, Placement placement) {
   std::optional<Placement::Fields> changed;
   for (std::size_t layer = 0; layer < placement.layers(); ++layer) {
     if (std::ranges::any_of(load[layer], [](auto tokens) { return tokens > 0; })) continue;
+    if (running && is_doubled(*running, LayerId(layer))) continue;
     if (!changed) changed = placement.fields();
     set_row(running ? running->row(LayerId(layer)) : std::span<const ExpertIndex>(in_order), layer, *changed);
   }
