@@ -92,20 +92,16 @@ std::vector<ExpertIndex> place_layer(const std::vector<float>& weight, std::size
   return row;
 }
 
-}  // namespace
-
-Result<Placement> eplb_placement(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
-                                 std::size_t groups) {
+/// Groups packed to nodes; one of each packs globally.
+Result<Placement> placed(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant,
+                         std::size_t groups, std::size_t nodes) {
   const std::size_t experts = profile.shape.experts;
   EVENKEEL_TRY(slots_per_gpu, equal_slots_per_gpu(experts, redundant, cluster.gpus));
-  const bool is_hierarchical = groups % cluster.nodes == 0;
   const Grid<std::uint64_t> load = profile.total_load();
   Grid<ExpertIndex> map(load.rows(), experts + redundant);
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
     const std::vector<float> weight(load[layer].begin(), load[layer].end());
-    std::ranges::copy(place_layer(weight, is_hierarchical ? groups : 1, is_hierarchical ? cluster.nodes : 1,
-                                  cluster.gpus, map.cols()),
-                      map[layer].begin());
+    std::ranges::copy(place_layer(weight, groups, nodes, cluster.gpus, map.cols()), map[layer].begin());
   }
   return Placement::create({.layer_ids = profile.shape.layer_ids,
                             .experts = experts,
@@ -113,6 +109,22 @@ Result<Placement> eplb_placement(const RoutingProfile& profile, const Cluster& c
                             .slots_of_gpu = std::vector<std::uint32_t>(cluster.gpus, slots_per_gpu),
                             .expert_of_slot = std::move(map),
                             .shares = std::nullopt});
+}
+
+}  // namespace
+
+Result<Placement> eplb_placement(const RoutingProfile& profile, const Cluster& cluster, std::size_t redundant) {
+  return placed(profile, cluster, redundant, 1, 1);
+}
+
+Result<Placement> eplb_hierarchical_placement(const RoutingProfile& profile, const Cluster& cluster,
+                                              std::size_t redundant, std::size_t groups) {
+  if (groups % cluster.nodes == 0) return placed(profile, cluster, redundant, groups, cluster.nodes);
+  return invalid_input(
+      fmt::format("eplb-hierarchical packs groups of experts to nodes, and {} group{} not divide over {} nodes; give "
+                  "the model's groups, a number that the nodes divide, or strategy eplb, which is global",
+                  groups, groups == 1 ? " does" : "s do", cluster.nodes),
+      {"groups"});
 }
 
 }  // namespace evenkeel

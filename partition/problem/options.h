@@ -14,17 +14,18 @@ namespace evenkeel {
 
 /// How a placement is found. Names on the command line are those of strategy_name().
 enum class Strategy {
-  kEvenkeel,        ///< The best that this project has: starts, annealing, GLPK; exact where the instance is small.
-  kMetisGlpk,       ///< METIS on the layer-expert graph, swap descent, then GLPK blocks; no annealing.
-  kContiguous,      ///< Slot p holds expert p: what engines start with.
-  kRandom,          ///< A random permutation of the contiguous placement, from the seed.
-  kLpt,             ///< Greedy replicas, then largest load first to the least loaded GPU.
-  kEplb,            ///< DeepSeek's expert-parallel load balancer; hierarchical where groups divide over nodes.
-  kMetis,           ///< METIS alone with a constraint a layer (in dispatch: on co-activations), slots repaired.
-  kMetisNaive,      ///< METIS alone with one balance constraint, slots repaired.
-  kExflow,          ///< ExFlow-like: traffic alone, nodes first, layer after layer exact.
-  kMoetuner,        ///< MoETuner's two integer programs in GLPK.
-  kMoetunerStrong,  ///< MoETuner's two stages solved well: balanced clusters, then the best matching.
+  kEvenkeel,          ///< The best that this project has: starts, annealing, GLPK; exact where the instance is small.
+  kMetisGlpk,         ///< METIS on the layer-expert graph, swap descent, then GLPK blocks; no annealing.
+  kContiguous,        ///< Slot p holds expert p: what engines start with.
+  kRandom,            ///< A random permutation of the contiguous placement, from the seed.
+  kLpt,               ///< Greedy replicas, then largest load first to the least loaded GPU.
+  kEplb,              ///< DeepSeek's expert-parallel load balancer, global: nodes do not count.
+  kEplbHierarchical,  ///< The same with the routing groups packed to nodes first; where they divide over the nodes.
+  kMetis,             ///< METIS alone with a constraint a layer (in dispatch: on co-activations), slots repaired.
+  kMetisNaive,        ///< METIS alone with one balance constraint, slots repaired.
+  kExflow,            ///< ExFlow-like: traffic alone, nodes first, layer after layer exact.
+  kMoetuner,          ///< MoETuner's two integer programs in GLPK.
+  kMoetunerStrong,    ///< MoETuner's two stages solved well: balanced clusters, then the best matching.
 };
 
 /// How an expert's tokens are split over its replicas.
@@ -55,7 +56,7 @@ struct ProblemOptions {
   /// GPUs (with several nodes: nodes too) that may be lost with a copy of every expert left: 0 or 1. Needs as many
   /// redundant slots as experts.
   std::size_t survive = 0;
-  /// Routing groups of group-limited models; EPLB packs them to nodes. At least 1, divides the experts.
+  /// Routing groups of group-limited models; hierarchical EPLB packs them to nodes. At least 1, divides the experts.
   std::size_t groups = 1;
   /// What a GPU's load is: modelled time of one step, touched experts included; absent: tokens. Not with the weighted
   /// objective or an uneven split.

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <optional>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "partition/cost/spectral_bound.h"
 #include "partition/cost/verify.h"
+#include "partition/foundation/check.h"
 #include "partition/slots/split.h"
 #include "partition/strategies/copies.h"
 #include "partition/strategies/few_moves.h"
@@ -15,10 +18,54 @@
 namespace evenkeel {
 namespace {
 
+/// Gives a layer's slots these experts, and each copy an even share where there are shares.
+void set_row(std::span<const ExpertIndex> experts, std::size_t layer, Placement::Fields& fields) {
+  std::ranges::copy(experts, fields.expert_of_slot[layer].begin());
+  if (!fields.shares) return;
+  for (std::size_t slot = 0; slot < experts.size(); ++slot)
+    (*fields.shares)(layer, slot) = 1.0 / static_cast<double>(std::ranges::count(experts, experts[slot]));
+}
+
+/// Whether a GPU has an expert twice in the layer, as maps of EPLB do.
+bool is_doubled(const Placement& placement, LayerId layer) {
+  for (std::size_t gpu = 0; gpu < placement.gpus(); ++gpu) {
+    const auto hosted = placement.hosted(layer, GpuId(gpu));
+    for (auto slot = hosted.begin(); slot != hosted.end(); ++slot) {
+      if (std::find(hosted.begin(), slot, *slot) != slot) return true;
+    }
+  }
+  return false;
+}
+
+/// A layer without load says nothing of where its experts should be: they stay where they run, or else are in order, as
+/// engines start. Not where copies must be on two GPUs, slots are lost, or the running row is to be repaired: then the
+/// strategy's own row holds.
+Placement with_unloaded_in_order(const Problem& problem, Placement placement) {
+  const Placement* const running = problem.running();
+  const bool is_other_slots = running && running->fields().slots_of_gpu != placement.fields().slots_of_gpu;
+  if (problem.options().survive > 0 || is_other_slots) return placement;
+  const Grid<std::uint64_t> load = problem.profile().total_load();
+  std::vector<ExpertIndex> in_order(placement.slots());
+  for (std::size_t slot = 0; slot < in_order.size(); ++slot)
+    in_order[slot] = static_cast<ExpertIndex>(slot % placement.experts());
+  std::optional<Placement::Fields> changed;
+  for (std::size_t layer = 0; layer < placement.layers(); ++layer) {
+    if (std::ranges::any_of(load[layer], [](auto tokens) { return tokens > 0; })) continue;
+    if (running && is_doubled(*running, LayerId(layer))) continue;
+    if (!changed) changed = placement.fields();
+    set_row(running ? running->row(LayerId(layer)) : std::span<const ExpertIndex>(in_order), layer, *changed);
+  }
+  if (!changed) return placement;
+  auto made = Placement::create(*std::move(changed));
+  EVENKEEL_CHECK(made, "rows in order, and those that run, hold every expert");
+  return *std::move(made);
+}
+
 Placement finished(const Problem& problem, Run& run, Draft& draft) {
   Placement placement = std::move(draft.placement);
   if (draft.may_be_renamed && problem.running())
     placement = with_few_moves(*problem.running(), placement, problem.profile(), problem.objective());
+  placement = with_unloaded_in_order(problem, std::move(placement));
   if (problem.options().survive > 0 && !problem.is_unequal() && placement.nodes() > 1)
     placement = spread_copies(problem, run, placement);
   const bool is_uneven = problem.options().split == ReplicaSplit::kUneven && placement.redundant() > 0;

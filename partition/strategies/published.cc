@@ -64,8 +64,13 @@ Result<Draft> place_random(const Problem& problem, Run& run) {
 }
 
 Result<Draft> place_eplb(const Problem& problem, Run& run) {
-  return as_it_is(eplb_placement(problem.profile(), problem.cluster(), problem.redundant(), problem.options().groups),
-                  run);
+  return as_it_is(eplb_placement(problem.profile(), problem.cluster(), problem.redundant()), run);
+}
+
+Result<Draft> place_eplb_hierarchical(const Problem& problem, Run& run) {
+  return as_it_is(
+      eplb_hierarchical_placement(problem.profile(), problem.cluster(), problem.redundant(), problem.options().groups),
+      run);
 }
 
 Result<Draft> place_lpt(const Problem& problem, Run& run) {

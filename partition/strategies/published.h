@@ -14,6 +14,7 @@ namespace evenkeel {
 [[nodiscard]] Result<Draft> place_random(const Problem& problem, Run& run);
 [[nodiscard]] Result<Draft> place_lpt(const Problem& problem, Run& run);
 [[nodiscard]] Result<Draft> place_eplb(const Problem& problem, Run& run);
+[[nodiscard]] Result<Draft> place_eplb_hierarchical(const Problem& problem, Run& run);
 [[nodiscard]] Result<Draft> place_metis(const Problem& problem, Run& run);
 [[nodiscard]] Result<Draft> place_metis_naive(const Problem& problem, Run& run);
 [[nodiscard]] Result<Draft> place_exflow(const Problem& problem, Run& run);

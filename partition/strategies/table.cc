@@ -30,6 +30,7 @@ constexpr StrategyRow kTable[] = {
     {Strategy::kRandom, "random", kLoadsAlone, place_random},
     {Strategy::kLpt, "lpt", {.survival = true}, place_lpt},
     {Strategy::kEplb, "eplb", kLoadsAlone, place_eplb},
+    {Strategy::kEplbHierarchical, "eplb-hierarchical", kLoadsAlone, place_eplb_hierarchical},
     {Strategy::kMetis, "metis", {.traffic = Traffic::kResidentAndDispatch}, place_metis},
     {Strategy::kMetisNaive, "metis-naive", kResident, place_metis_naive},
     {Strategy::kExflow, "exflow", kResident, place_exflow},

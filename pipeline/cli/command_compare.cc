@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -36,7 +35,8 @@ struct CompareArguments {
   ModelArguments model;
   SolveArguments solve;
   FromArguments from;
-  std::vector<Strategy> strategies{Strategy::kContiguous, Strategy::kLpt, Strategy::kEplb, Strategy::kEvenkeel};
+  /// Empty: the default ones.
+  std::vector<Strategy> strategies;
   double holdout = 0.0;
   std::optional<std::uint64_t> holdout_seed;
   std::optional<std::filesystem::path> out_dir;
@@ -47,6 +47,16 @@ struct CompareArguments {
 
   [[nodiscard]] Comm comm() const { return solve.comm(model); }
 };
+
+/// Those asked for, or the default ones: EPLB in both of its forms where they differ.
+std::vector<Strategy> strategies_of(const CompareArguments& arguments, const Cluster& cluster) {
+  if (!arguments.strategies.empty()) return arguments.strategies;
+  std::vector<Strategy> strategies{Strategy::kContiguous, Strategy::kLpt, Strategy::kEplb};
+  const std::size_t groups = arguments.solve.groups_of(arguments.model.spec);
+  if (cluster.nodes > 1 && groups % cluster.nodes == 0) strategies.push_back(Strategy::kEplbHierarchical);
+  strategies.push_back(Strategy::kEvenkeel);
+  return strategies;
+}
 
 /// What the strategies are fitted to and scored on.
 struct Traffic {
@@ -72,8 +82,6 @@ std::vector<Strategy> parse_strategies(const std::string& flag, const std::vecto
 
 /// Adds --strategies.
 void add_strategies(CLI::App& command, std::vector<Strategy>& strategies) {
-  std::vector<std::string> defaults;
-  for (const Strategy strategy : strategies) defaults.emplace_back(strategy_name(strategy));
   command
       .add_option_function<std::vector<std::string>>(
           "--strategies",
@@ -82,7 +90,7 @@ void add_strategies(CLI::App& command, std::vector<Strategy>& strategies) {
           },
           "Names with commas between them, of " + strategy_names())
       ->delimiter(',')
-      ->default_str(fmt::format("[{}]", fmt::join(defaults, ",")))
+      ->default_str("contiguous,lpt,eplb,evenkeel, and eplb-hierarchical where groups divide over several nodes")
       ->envname(environment_name(command, "--strategies"));
 }
 
@@ -208,7 +216,8 @@ void run(const CompareArguments& arguments) {
     ok_or_exit(make_folder(*arguments.out_dir));
     write_split(*arguments.out_dir, split);
   }
-  const bool has_ours = std::ranges::find(arguments.strategies, Strategy::kEvenkeel) != arguments.strategies.end();
+  const std::vector<Strategy>& asked = arguments.strategies;
+  const bool has_ours = asked.empty() || std::ranges::find(asked, Strategy::kEvenkeel) != asked.end();
   Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows.value_or(1)), std::nullopt, std::nullopt,
                   has_ours ? slack_trials(arguments.solve, Strategy::kEvenkeel, arguments.comm(), trace, split.fit)
                            : std::nullopt};
@@ -220,9 +229,10 @@ void run(const CompareArguments& arguments) {
                                                  arguments.solve.options.problem.redundant, step_time);
   if (!split.score.empty()) traffic.score = profile_of(trace, split.score);
   if (traffic.score && !arguments.solve.windows) join_windows(*traffic.score);
+  note_unloaded_layers(traffic.fit, traffic.replan.has_value());
   std::vector<ScoreRow> rows;
   std::vector<ReportPlacement> placements;
-  for (const Strategy strategy : arguments.strategies) {
+  for (const Strategy strategy : strategies_of(arguments, cluster)) {
     placements.push_back(score(strategy, std::nullopt, traffic, cluster, arguments, progress));
     rows.push_back(placements.back().score);
   }

@@ -8,6 +8,8 @@
 #include "partition/model/migration.h"
 #include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
+#include "pipeline/cli/input_arguments.h"
+#include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/notes.h"
 #include "pipeline/cli/option_values.h"
 #include "pipeline/cli/parsed_option.h"
@@ -27,14 +29,9 @@ struct ConvertArguments {
   std::optional<std::size_t> nodes;
   std::optional<std::size_t> hidden_layers;
   std::optional<std::vector<int>> layer_ids;
+  std::optional<ModelSpec> model;
   std::optional<std::filesystem::path> from;
 };
-
-Result<std::vector<int>> parse_layer_ids(const std::string& flag, const std::string& text) {
-  auto layers = parse_layer_ranges(text);
-  if (!layers) return tl::unexpected(layers.error().about(flag));
-  return layers;
-}
 
 /// A flag that says otherwise than the file would be ignored in silence.
 void check_agreement(const ConvertArguments& arguments, const Placement& placement) {
@@ -47,13 +44,42 @@ void check_agreement(const ConvertArguments& arguments, const Placement& placeme
   if (arguments.nodes) check("--nodes", std::to_string(*arguments.nodes), std::to_string(placement.nodes()));
   if (arguments.layer_ids)
     check("--layer-ids", layer_ranges_text(*arguments.layer_ids), layer_ranges_text(placement.layer_ids()));
+  if (!arguments.model) return;
+  const ModelSpec& model = *arguments.model;
+  check("--model", fmt::format("{} of {} experts", model.name, model.experts),
+        fmt::format("{} of {} experts", model.name, placement.experts()));
+  if (std::ranges::includes(model.moe_layer_ids, placement.layer_ids())) return;
+  refuse(fmt::format("{}: model {} has MoE layers {} but the file says {}; give the model that it is of",
+                     arguments.input.string(), model.name, layer_ranges_text(model.moe_layer_ids),
+                     layer_ranges_text(placement.layer_ids())));
+}
+
+/// What is known of the file's layers besides what it says itself.
+PlacementHints hints_of(const ConvertArguments& arguments) {
+  PlacementHints hints{arguments.layer_ids.value_or(std::vector<int>()), std::nullopt, arguments.gpus,
+                       arguments.nodes.value_or(1)};
+  if (!arguments.model) return hints;
+  const ModelSpec& model = *arguments.model;
+  if (hints.layer_ids.empty()) hints.layer_ids = model.moe_layer_ids;
+  hints.experts = model.experts;
+  hints.hidden_layers = model.hidden_layers;
+  return hints;
+}
+
+/// Says which of the model's MoE layers the file is without, as that of a stage of pipeline parallelism is.
+void note_absent_layers(const ModelSpec& model, const Placement& placement) {
+  std::vector<int> absent;
+  std::ranges::set_difference(model.moe_layer_ids, placement.layer_ids(), std::back_inserter(absent));
+  if (!absent.empty())
+    print_note(fmt::format("the placement has no row for the model's MoE layers {}", layer_ranges_text(absent)));
 }
 
 /// The placement with what stays on a GPU in the slot it has in the running map.
-Placement with_kept_slots(const std::filesystem::path& from, const Placement& placement) {
+Placement with_kept_slots(const std::filesystem::path& from, const Placement& placement,
+                          std::optional<std::size_t> hidden_layers) {
   const std::vector<int> layers(placement.layer_ids().begin(), placement.layer_ids().end());
   const Placement running = value_or_exit(
-      read_placement(from, {layers, placement.experts(), std::nullopt}, placement.gpus(), placement.nodes()));
+      read_placement(from, {layers, placement.experts(), hidden_layers}, placement.gpus(), placement.nodes()));
   const bool is_of_model = std::ranges::equal(running.layer_ids(), placement.layer_ids());
   if (is_of_model && running.fields().slots_of_gpu != placement.fields().slots_of_gpu) {
     refuse(
@@ -65,12 +91,10 @@ Placement with_kept_slots(const std::filesystem::path& from, const Placement& pl
 }
 
 void run(const ConvertArguments& arguments, const CLI::App& program) {
-  const PlacementHints hints{arguments.layer_ids.value_or(std::vector<int>()), std::nullopt, arguments.gpus,
-                             arguments.nodes.value_or(1)};
-  PlacementFile file = value_or_exit(read_placement_file(arguments.input, hints));
+  PlacementFile file = value_or_exit(read_placement_file(arguments.input, hints_of(arguments)));
   check_agreement(arguments, file.placement);
   if (arguments.from) {
-    Placement kept = with_kept_slots(*arguments.from, file.placement);
+    Placement kept = with_kept_slots(*arguments.from, file.placement, file.hidden_layers);
     if (kept != file.placement) {
       file.notes.push_back(
           {fmt::format("the order of slots inside GPUs is changed, so that experts that stay keep their slot of {}",
@@ -80,8 +104,10 @@ void run(const ConvertArguments& arguments, const CLI::App& program) {
   }
   ModelShape shape{{}, file.placement.experts(), file.hidden_layers};
   shape.layer_ids.assign(file.placement.layer_ids().begin(), file.placement.layer_ids().end());
+  if (arguments.model) shape.hidden_layers = arguments.model->hidden_layers;
   if (arguments.hidden_layers) shape.hidden_layers = arguments.hidden_layers;
   ok_or_exit(write_output(arguments.output, value_or_exit(placement_text(file.placement, arguments.format, shape))));
+  if (arguments.model) note_absent_layers(*arguments.model, file.placement);
   print_notes(program, file.notes);
   print_notes(program, placement_losses(file.placement, arguments.format, shape));
 }
@@ -98,7 +124,9 @@ void add_convert_command(CLI::App& program) {
   add_setting(*command, "--nodes", arguments->nodes,
               "Nodes the GPUs are spread over, where the format does not hold them; default 1");
   add_parsed(*command, "--layer-ids", arguments->layer_ids, parse_layer_ids,
-             "Numbers of the model's MoE layers, such as 3-60, where the format does not hold them");
+             "Numbers of the model's MoE layers, such as 3-60, where the format does not hold them; default: those of "
+             "--model");
+  add_model_option(*command, arguments->model);
   add_setting(*command, "--hidden-layers", arguments->hidden_layers,
               "All layers of the model, for formats with a row for each; default: as in the placement, or the last MoE "
               "layer + 1")

@@ -129,6 +129,7 @@ ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, 
     write_report(arguments, *files.html, profile, cluster, comm, running, {row, solution.placement});
   }
   progress.show("");
+  note_unloaded_layers(profile, running != nullptr);
   print_notes(*arguments.program, placement_losses(solution.placement, format, profile.shape));
   if (choice) {
     row.slack = options.problem.load_slack_ratio;

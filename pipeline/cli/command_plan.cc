@@ -39,11 +39,11 @@ struct PlanArguments {
   bool json = false;
 };
 
-/// The layers and experts of both files, as the model, or else the files, have them. A file that names its layers wins
-/// over one that has a row for all.
+/// The layers and experts of both files, as the model, the layer ids, or else the files have them. A file that names
+/// its layers wins over one that has a row for all.
 ModelShape shape_of(const PlanArguments& arguments, const Cluster& cluster) {
-  PlacementHints hints{{}, std::nullopt, cluster.gpus, cluster.nodes};
-  if (arguments.model.spec) hints.layer_ids = arguments.model.spec->moe_layer_ids;
+  PlacementHints hints{arguments.input.known_layers(arguments.model.spec), std::nullopt, cluster.gpus, cluster.nodes};
+  if (arguments.model.spec) hints.hidden_layers = arguments.model.spec->hidden_layers;
   PlacementFile file = value_or_exit(read_placement_file(arguments.from, hints));
   if (file.hidden_layers) {
     PlacementFile other = value_or_exit(read_placement_file(arguments.to, hints));

@@ -8,7 +8,9 @@
 #include "pipeline/cli/commands.h"
 #include "pipeline/cli/input_arguments.h"
 #include "pipeline/cli/model_arguments.h"
+#include "pipeline/cli/notes.h"
 #include "pipeline/cli/progress.h"
+#include "pipeline/engine/layer_ranges.h"
 #include "pipeline/flags/setting.h"
 #include "pipeline/profile/profile_file.h"
 #include "pipeline/profile/profiler.h"
@@ -54,7 +56,7 @@ std::uint64_t choices_counted(const Trace& profile) {
 nlohmann::ordered_json summary_json(const Trace& profile, std::uint64_t tokens) {
   nlohmann::ordered_json json{{"schema", "evenkeel.profile_summary/1"},
                               {"windows", profile.load_windows.size()},
-                              {"layers", profile.shape.layers()},
+                              {"layers", profile.shape.layers() - profile.undecided_layers.size()},
                               {"experts", profile.shape.experts},
                               {"choices", choices_counted(profile)}};
   json["top_k"] = nullptr;
@@ -68,7 +70,8 @@ nlohmann::ordered_json summary_json(const Trace& profile, std::uint64_t tokens) 
 std::string summary_table(const Trace& profile, std::uint64_t tokens) {
   Table table({"profile", ""});
   table.add({"windows", fmt::format("{}", profile.load_windows.size())});
-  table.add({"layers x experts", fmt::format("{} x {}", profile.shape.layers(), profile.shape.experts)});
+  table.add({"layers x experts",
+             fmt::format("{} x {}", profile.shape.layers() - profile.undecided_layers.size(), profile.shape.experts)});
   table.add({"expert choices counted", fmt::format("{}", choices_counted(profile))});
   if (!profile.paths.empty()) {
     table.add({"tokens read", fmt::format("{}", tokens)});
@@ -86,6 +89,12 @@ void run(const ProfileArguments& arguments) {
   progress.show("writing");
   ok_or_exit(write_profile(arguments.output, profile));
   progress.show("");
+  if (!profile.undecided_layers.empty()) {
+    print_note(
+        fmt::format("layers {} have no load in any window: they are dense, unless a recording that is merged, "
+                    "--model or --layer-ids says otherwise",
+                    layer_ranges_text(profile.undecided_layers)));
+  }
   ok_or_exit(write_output(
       "-", arguments.json ? json_text(summary_json(profile, tokens))
                           : summary_table(profile, tokens) + fmt::format("wrote {}\n", arguments.output.string())));

@@ -48,6 +48,7 @@ class Day {
     options_.policy.step_time = arguments.model.step_time(cluster);
     options_.comm = arguments.model.comm();
     options_.redundant = redundant;
+    if (arguments.model.spec) options_.groups = arguments.model.spec->routing_groups;
     ok_or_exit(options_.policy.validate());
     std::vector<std::string> names = arguments.policies;
     if (std::ranges::find(names, "never") == names.end()) names.insert(names.begin(), "never");

@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "pipeline/cli/command_error.h"
+#include "pipeline/cli/notes.h"
 #include "pipeline/cli/parsed_option.h"
 #include "pipeline/cli/standard_input.h"
 #include "pipeline/config/strict_yaml.h"
+#include "pipeline/engine/layer_ranges.h"
 #include "pipeline/flags/setting.h"
 #include "pipeline/trace/model_recording.h"
 
@@ -23,6 +25,12 @@ Result<std::vector<std::size_t>> parse_layers(const std::string& flag, const std
 
 }  // namespace
 
+Result<std::vector<int>> parse_layer_ids(const std::string& flag, const std::string& text) {
+  auto layers = parse_layer_ranges(text);
+  if (!layers) return tl::unexpected(layers.error().about(flag));
+  return layers;
+}
+
 void InputArguments::add_to(CLI::App& command) {
   command
       .add_option(
@@ -32,14 +40,28 @@ void InputArguments::add_to(CLI::App& command) {
   add_setting(command, "--experts", experts,
               "Experts of a layer, where the trace does not tell; default: largest id + 1")
       ->check(CLI::Range(std::size_t{1}, kExpertsMax));
+  add_parsed(command, "--layer-ids", layer_ids, parse_layer_ids,
+             "Numbers of the MoE layers, such as 3-60; default: those of --model, or what the trace says; layers that "
+             "nothing says it of are MoE layers where they have load");
 }
 
-void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const {
+ReadOptions InputArguments::options_for(const std::optional<ModelSpec>& model) const {
   if (model && experts && *experts != model->experts) {
     refuse(
         fmt::format("--experts is {} but model {} has {}; give --model alone", *experts, model->name, model->experts));
   }
-  ReadOptions options = model ? read_options(*model) : ReadOptions{experts};
+  if (model && layer_ids && *layer_ids != model->moe_layer_ids) {
+    refuse(fmt::format("--layer-ids is {} but model {} has MoE layers {}; give --model alone",
+                       layer_ranges_text(*layer_ids), model->name, layer_ranges_text(model->moe_layer_ids)));
+  }
+  if (model) return read_options(*model);
+  ReadOptions options{experts};
+  if (layer_ids) options.moe_layer_ids = *layer_ids;
+  return options;
+}
+
+void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const {
+  ReadOptions options = options_for(model);
   options.progress = [&progress](double share) { progress.show_share("reading", share); };
   std::vector<std::filesystem::path> paths = traces;
   const auto standard_input = std::ranges::find(paths, "-");
@@ -61,6 +83,13 @@ Trace InputArguments::read(const std::optional<ModelSpec>& model, Progress& prog
     trace = std::move(read);
     return {};
   });
+  if (!trace.undecided_layers.empty()) {
+    progress.show("");
+    print_note(
+        fmt::format("layers {} have no load in any window and are taken as dense; --model or --layer-ids says "
+                    "which layers are MoE layers",
+                    layer_ranges_text(trace.undecided_layers)));
+  }
   return trace;
 }
 

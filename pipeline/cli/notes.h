@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "partition/model/routing_profile.h"
 #include "pipeline/engine/engine_map.h"
 
 namespace evenkeel {
@@ -13,5 +14,9 @@ void print_note(const std::string& text);
 
 /// The same of several, each with the flags of its fields.
 void print_notes(const CLI::App& program, const std::vector<Note>& notes);
+
+/// Says which MoE layers of the traffic have no load, and what becomes of them: they are placed in order, or stay where
+/// they are in a running placement.
+void note_unloaded_layers(const RoutingProfile& profile, bool has_running);
 
 }  // namespace evenkeel

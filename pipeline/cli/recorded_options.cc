@@ -1,6 +1,7 @@
 #include "pipeline/cli/recorded_options.h"
 
 #include "pipeline/cli/option_values.h"
+#include "pipeline/engine/layer_ranges.h"
 
 namespace evenkeel {
 
@@ -12,6 +13,7 @@ nlohmann::ordered_json options_json(const InputArguments& input, const Cluster& 
   json["nodes"] = cluster.nodes;
   json["comm"] = name_of(comm_names(), comm);
   if (model.spec) json["model"] = model.spec->name;
+  if (input.layer_ids) json["layer_ids"] = layer_ranges_text(*input.layer_ids);
   json["batch_tokens"] = model.batch_tokens;
   if (solve == nullptr) return json;
   const ProblemOptions& problem = solve->options.problem;

@@ -64,7 +64,7 @@ void SolveArguments::add_to(CLI::App& command) {
       ->check(CLI::Range(std::size_t{0}, std::size_t{1}))
       ->capture_default_str();
   add_setting(command, "--groups", groups,
-              "Routing groups of the model; EPLB packs them to nodes; default: those of --model, or 1");
+              "Routing groups of the model; eplb-hierarchical packs them to nodes; default: those of --model, or 1");
   add_parsed(command, "--slack", slack, parse_slack,
              "Largest accepted load above the best found, as a ratio; auto: load and communication are weighed by the "
              "modelled step time of traffic to come, strategy evenkeel; 0.02 where that cannot be tried")

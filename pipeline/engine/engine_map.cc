@@ -40,8 +40,10 @@ Result<std::vector<int>> layers_from_zero(std::size_t rows, const PlacementHints
     return layers;
   }
   if (hints.layer_ids.size() == rows) return hints.layer_ids;
-  return invalid_input(fmt::format("{}: it has {} layers but {} MoE layers are expected; give the map of that model",
-                                   path, rows, hints.layer_ids.size()));
+  return invalid_input(fmt::format("{}: it has {} layers but {} MoE layers are expected; give the map of that model, "
+                                   "or say which are its MoE layers",
+                                   path, rows, hints.layer_ids.size()),
+                       {"model", "layer_ids"});
 }
 
 Status check_equal_slots(const Placement& placement, const char* engine) {

@@ -20,6 +20,8 @@ struct PlacementHints {
   std::optional<std::size_t> experts;
   std::optional<std::size_t> gpus;
   std::size_t nodes = 1;
+  /// All layers of the model, dense ones included: rows that a map with one for each has.
+  std::optional<std::size_t> hidden_layers = {};
 };
 
 /// What a user should know of a result that is good, a line.

@@ -136,8 +136,18 @@ Result<PlacementFile> read_placement_file(const std::filesystem::path& path, con
 
 Result<Placement> read_placement(const std::filesystem::path& path, const ModelShape& shape, std::size_t gpus,
                                  std::size_t nodes) {
-  EVENKEEL_TRY(file, read_placement_file(path, {shape.layer_ids, shape.experts, gpus, nodes}));
-  return std::move(file.placement);
+  PlacementHints hints{shape.layer_ids, shape.experts, gpus, nodes, shape.hidden_layers};
+  // Layers numbered from 0 may be MoE layers alone: then a row for every hidden layer would be another layer's.
+  const bool count_from_zero = static_cast<std::size_t>(shape.layer_ids.back()) + 1 == shape.layers();
+  if (!hints.hidden_layers && count_from_zero) hints.hidden_layers = shape.layers();
+  EVENKEEL_TRY(file, read_placement_file(path, hints));
+  const auto layers = file.placement.layer_ids();
+  if (std::ranges::equal(layers, shape.layer_ids)) return std::move(file.placement);
+  return invalid_input(fmt::format("{}: it is of {} layers ({}) but the trace or model has {} MoE layers ({}); give a "
+                                   "placement of this model, or say which are its MoE layers",
+                                   path.string(), layers.size(), layer_ranges_text(layers), shape.layers(),
+                                   layer_ranges_text(shape.layer_ids)),
+                       {"model", "layer_ids"});
 }
 
 }  // namespace evenkeel

@@ -34,7 +34,8 @@ enum class PlacementFormat { kEvenkeel, kSglang, kVllm, kVllmPr49572, kTrtllm, k
 /// Reads a placement of any known format, recognised by content. Fails with kInvalidInput.
 [[nodiscard]] Result<PlacementFile> read_placement_file(const std::filesystem::path& path, const PlacementHints& hints);
 
-/// As above, of the layers and experts of `shape`. `gpus` and `nodes` are taken where the format lacks them.
+/// As above, of the layers and experts of `shape`. `gpus` and `nodes` are taken where the format lacks them. Fails with
+/// kInvalidInput, naming both, where the file is of other layers: fewer, more, or another number of hidden layers.
 [[nodiscard]] Result<Placement> read_placement(const std::filesystem::path& path, const ModelShape& shape,
                                                std::size_t gpus, std::size_t nodes);
 

@@ -19,8 +19,9 @@ namespace evenkeel {
 /// kInfeasible for unequal slots, kInvalidInput where there are fewer hidden layers than the last MoE layer needs.
 [[nodiscard]] Result<std::string> sglang_placement_text(const Placement& placement, const ModelShape& shape);
 
-/// The rows of the hinted layers. Without hints, a row that holds i % E in every slot is taken for a dense layer and
-/// left out, with a note; where all rows are such, they are all MoE layers. Fails with kInvalidInput.
+/// The rows of the hinted layers, with a note where another row holds a placement. Without hints every row is an MoE
+/// layer's, with a note of those that hold i % E in slot i, as dense layers' do. Fails with kInvalidInput, also where
+/// there are other rows than the hinted hidden layers.
 [[nodiscard]] Result<PlacementFile> parse_sglang_placement(const nlohmann::json& document, const std::string& path,
                                                            const PlacementHints& hints);
 

@@ -5,8 +5,6 @@
 #include <numeric>
 #include <span>
 
-#include "partition/foundation/check.h"
-
 namespace evenkeel {
 namespace {
 
@@ -15,7 +13,7 @@ LoadSkew layer_skew(std::span<const std::uint64_t> load_tokens) {
   std::ranges::sort(load, std::greater<>());
   const double experts = static_cast<double>(load.size());
   const double total = std::accumulate(load.begin(), load.end(), 0.0);
-  EVENKEEL_CHECK(total > 0, "a layer without load is dense and dropped by the reader");
+  if (total == 0) return {.cold_experts = experts};
   const double mean = total / experts;
   LoadSkew skew;
   skew.hottest_ratio = load.front() / mean;
@@ -51,8 +49,13 @@ std::vector<LoadSkew> skew_of(const Grid<std::uint64_t>& load_tokens) {
 LoadSkew mean_skew(const std::vector<LoadSkew>& layers) {
   const auto mean = [&](double LoadSkew::*figure) {
     double sum = 0;
-    for (const LoadSkew& layer : layers) sum += layer.*figure;
-    return sum / static_cast<double>(layers.size());
+    std::size_t loaded = 0;
+    for (const LoadSkew& layer : layers) {
+      if (!layer.is_loaded()) continue;
+      sum += layer.*figure;
+      ++loaded;
+    }
+    return loaded > 0 ? sum / static_cast<double>(loaded) : 0.0;
   };
   return {mean(&LoadSkew::hottest_ratio), mean(&LoadSkew::variation), mean(&LoadSkew::top_tenth_share),
           mean(&LoadSkew::gini),          mean(&LoadSkew::entropy),   mean(&LoadSkew::cold_experts)};

@@ -22,12 +22,15 @@ struct LoadSkew {
   double entropy = 0;
   /// Experts without any load.
   double cold_experts = 0;
+
+  /// Without load the figures above but the last are 0.
+  [[nodiscard]] bool is_loaded() const { return hottest_ratio > 0; }
 };
 
-/// Figures of every layer [layers]. Every layer has load, as read_traces() leaves them. Pure.
+/// Figures of every layer [layers]. Pure.
 [[nodiscard]] std::vector<LoadSkew> skew_of(const Grid<std::uint64_t>& load_tokens);
 
-/// Mean of each figure over the layers.
+/// Mean of each figure over the layers with load.
 [[nodiscard]] LoadSkew mean_skew(const std::vector<LoadSkew>& layers);
 
 /// Number of the layer with the largest `hottest_ratio`.

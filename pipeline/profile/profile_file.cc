@@ -68,6 +68,11 @@ Status write_profile(const std::filesystem::path& path, const Trace& profile) {
     }
   }
   writer.add("layer_ids", "<i4", {layer_ids.size()}, std::as_bytes(std::span(layer_ids)));
+  if (!profile.undecided_layers.empty()) {
+    std::vector<std::int32_t> decided;
+    std::ranges::set_difference(profile.shape.layer_ids, profile.undecided_layers, std::back_inserter(decided));
+    writer.add("moe_layer_ids", "<i4", {decided.size()}, std::as_bytes(std::span(decided)));
+  }
   if (profile.shape.hidden_layers) add_number(writer, "hidden_layers", *profile.shape.hidden_layers);
   if (!profile.paths.empty()) add_paths(writer, profile);
   return writer.finish();

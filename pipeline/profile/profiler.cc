@@ -45,6 +45,7 @@ Status Profiler::begin(const std::string& path, const RecordingHeader& header) {
   window_of_loads_.clear();
   cutter_.begin(path);
   are_experts_stated_ = are_experts_stated_ && header.experts.has_value();
+  moe_layers_.insert(header.moe_layer_ids.begin(), header.moe_layer_ids.end());
   if (!hidden_layers_) hidden_layers_ = header.hidden_layers;
   return {};
 }
@@ -79,7 +80,8 @@ Status Profiler::flush() {
 Status Profiler::loads(StageLoad window) {
   EVENKEEL_TRY(number, cutter_.loads(static_cast<std::uint32_t>(window_of_loads_.size())));
   window_of_loads_.push_back({number, window.stage});
-  if (takes(window_of_loads_.back())) EVENKEEL_TRY_STATUS(add(window_of_loads_.back(), window.load_tokens));
+  if (takes(window_of_loads_.back())) return add(window_of_loads_.back(), window.load_tokens);
+  see(window.load_tokens);
   return {};
 }
 
@@ -111,7 +113,29 @@ Status Profiler::tokens(std::span<const ExpertIndex> experts) {
   cutter_.tokens(count);
   if (counter_ != nullptr) counter_->count(experts);
   if (is_taken_) sample_->offer(experts, header_.paths_one_in);
+  if (!is_taken_ && !header_.has_loads) see(experts);
   return {};
+}
+
+void Profiler::see(const Grid<std::uint64_t>& load) {
+  for (std::size_t layer = 0; layer < load.rows(); ++layer) {
+    if (std::ranges::any_of(load[layer], [](auto tokens) { return tokens > 0; }))
+      moe_layers_.insert(first_->layer_ids[layer]);
+  }
+}
+
+void Profiler::see(std::span<const ExpertIndex> experts) {
+  if (moe_layers_.size() == first_->layer_ids.size()) return;
+  const auto& rounds = first_->layer_of_round;
+  for (std::size_t i = 0; i < experts.size(); ++i) {
+    if (experts[i] != kNoExpert) moe_layers_.insert(first_->layer_ids[rounds[i / first_->top_k % rounds.size()]]);
+  }
+}
+
+std::vector<int> Profiler::undecided_layers(const Trace& profile) const {
+  std::vector<int> layers = unloaded_layers(profile);
+  std::erase_if(layers, [this](int layer) { return moe_layers_.contains(layer); });
+  return layers;
 }
 
 std::size_t Profiler::experts() const {
@@ -150,7 +174,8 @@ Result<Trace> Profiler::finish() {
     auto& window = trace.load_windows.emplace_back(StageLoad{.stage = key.stage});
     window.load_tokens = load.cols() == trace.shape.experts ? std::move(load) : with_experts(load, trace.shape.experts);
   }
-  EVENKEEL_TRY_STATUS(drop_dense_layers(trace, first_path_));
+  EVENKEEL_TRY_STATUS(check_loaded(trace, first_path_));
+  trace.undecided_layers = undecided_layers(trace);
   return trace;
 }
 

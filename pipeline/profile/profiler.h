@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,7 +44,8 @@ class Profiler : public RecordingSink {
 
   /// Tokens read so far of the recordings' token paths.
   [[nodiscard]] std::uint64_t tokens_read() const { return tokens_read_; }
-  /// The profile, without dense layers. Fails with kInvalidInput where nothing is left of the recordings.
+  /// The profile. Its undecided layers, which had no load even in traffic that was left out, keep their rows. Fails
+  /// with kInvalidInput where nothing is left of the recordings.
   [[nodiscard]] Result<Trace> finish();
 
  private:
@@ -62,6 +65,11 @@ class Profiler : public RecordingSink {
   Status flush();
   /// Number of experts of the model.
   [[nodiscard]] std::size_t experts() const;
+  /// Notes which layers have load in traffic that is left out.
+  void see(const Grid<std::uint64_t>& load);
+  void see(std::span<const ExpertIndex> experts);
+  /// Layers that neither a recording nor load makes MoE layers.
+  [[nodiscard]] std::vector<int> undecided_layers(const Trace& profile) const;
   /// The sampled tokens as sequences, and the window of each.
   void give_paths(Trace& trace) const;
 
@@ -76,6 +84,8 @@ class Profiler : public RecordingSink {
 
   bool are_experts_stated_ = true;
   std::optional<std::size_t> hidden_layers_;
+  /// Named by a recording, or seen to have load in traffic that is left out.
+  std::set<int> moe_layers_;
   std::map<Key, Grid<std::uint64_t>> windows_;
   /// Counts by stage of the window being counted.
   std::map<Stage, LoadCounter, StageByName> counters_;

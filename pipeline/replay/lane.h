@@ -23,6 +23,8 @@ struct ReplayOptions {
   PolicyOptions policy;
   Comm comm = Comm::kDispatch;
   std::size_t redundant = 0;
+  /// As ProblemOptions::groups.
+  std::size_t groups = 1;
   /// As ProblemOptions::load_slack_ratio, of plans on token paths.
   double slack_ratio = 0.02;
   /// What serves the first window; absent: the contiguous placement.

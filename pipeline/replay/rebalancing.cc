@@ -15,6 +15,7 @@ Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& opt
   PlaceOptions place_options;
   place_options.strategy = strategy;
   place_options.problem.redundant = options.redundant;
+  place_options.problem.groups = options.groups;
   place_options.problem.objective.comm = options.comm;
   place_options.problem.load_slack_ratio = options.slack_ratio;
   place_options.effort.work_units = options.work_units;

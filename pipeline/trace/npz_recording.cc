@@ -11,6 +11,7 @@
 
 #include "pipeline/trace/choice_rows.h"
 #include "pipeline/trace/npz.h"
+#include "pipeline/trace/npz_layers.h"
 #include "pipeline/trace/reading.h"
 
 namespace evenkeel {
@@ -356,6 +357,7 @@ Status read_npz_recording(const std::filesystem::path& file, const ReadOptions& 
   header.has_loads = loads.has_value();
   header.top_k = ids ? ids->header().shape[2] : 0;
   EVENKEEL_TRY_STATUS(read_layers(path, archive, (ids ? ids : loads)->header().shape[1], options, header));
+  EVENKEEL_TRY_STATUS(read_moe_layers(path, archive, header));
   if (loads) EVENKEEL_TRY_STATUS(check_rounds_of_profile(path, header, loads->header().shape[1]));
   EVENKEEL_TRY(hidden_layers, number(path, archive, "hidden_layers", kLayerIdMax + 1));
   header.hidden_layers = hidden_layers;

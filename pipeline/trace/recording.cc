@@ -8,6 +8,7 @@
 
 #include "partition/foundation/check.h"
 #include "pipeline/trace/json_file.h"
+#include "pipeline/trace/known_layers.h"
 #include "pipeline/trace/npy_recording.h"
 #include "pipeline/trace/npz_recording.h"
 #include "pipeline/trace/sglang_counts.h"
@@ -18,27 +19,6 @@
 
 namespace evenkeel {
 namespace {
-
-/// Hands everything on, headers with what the options know and after their check.
-class CheckedSink : public RecordingSink {
- public:
-  CheckedSink(const ReadOptions& options, RecordingSink& sink) : options_(options), sink_(sink) {}
-
-  Status begin(const std::string& path, const RecordingHeader& header) override {
-    RecordingHeader known = header;
-    if (options_.check) EVENKEEL_TRY_STATUS(options_.check(path, header));
-    if (options_.hidden_layers) known.hidden_layers = options_.hidden_layers;
-    return sink_.begin(path, known);
-  }
-  Status loads(StageLoad window) override { return sink_.loads(std::move(window)); }
-  Status begin_sequence(const SequenceLabel& label) override { return sink_.begin_sequence(label); }
-  Status tokens(std::span<const ExpertIndex> experts) override { return sink_.tokens(experts); }
-  Status end() override { return sink_.end(); }
-
- private:
-  const ReadOptions& options_;
-  RecordingSink& sink_;
-};
 
 enum class RecordingFormat { kNpz, kNpy, kSglangRecording, kSglangCounts, kVllmStatistics, kTrtllmStatistics };
 
@@ -109,7 +89,7 @@ Status read_recording(const Recording& recording, const ReadOptions& options, Re
 Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
                        RecordingSink& sink) {
   EVENKEEL_CHECK(!paths.empty(), "the command line asks for at least one trace");
-  CheckedSink checked(options, sink);
+  KnownLayersSink checked(options, sink);
   EVENKEEL_TRY(recordings, gather(paths));
   for (std::size_t i = 0; i < recordings.size(); ++i) {
     ReadOptions of_recording = options;
@@ -136,9 +116,17 @@ Status check_same_model(const RecordingHeader& first, const RecordingHeader& nex
     return invalid_input(fmt::format("{}: it counts {} experts but {} counts {}; give recordings of one model", path,
                                      *next.experts, first_path, *first.experts));
   }
-  if (first.layer_ids != next.layer_ids || first.layer_of_round != next.layer_of_round || first.top_k != next.top_k) {
+  if (first.layer_ids != next.layer_ids) {
     return invalid_input(
-        fmt::format("{}: its layers or top-k differ from {}; give recordings of one model", path, first_path));
+        fmt::format("{}: it has {} layers ({} to {}) but {} has {} ({} to {}); give recordings of one model, or say "
+                    "which layers are MoE layers",
+                    path, next.layer_ids.size(), next.layer_ids.front(), next.layer_ids.back(), first_path,
+                    first.layer_ids.size(), first.layer_ids.front(), first.layer_ids.back()),
+        {"model", "layer_ids"});
+  }
+  if (first.layer_of_round != next.layer_of_round || first.top_k != next.top_k) {
+    return invalid_input(
+        fmt::format("{}: its rounds or top-k differ from {}; give recordings of one model", path, first_path));
   }
   return {};
 }
@@ -147,8 +135,18 @@ Result<std::vector<std::optional<int>>> layers_of_rows(std::size_t rows, const R
                                                        const std::string& where) {
   std::vector<std::optional<int>> layers(rows);
   const auto& moe = options.moe_layer_ids;
-  const bool are_hidden_layers = moe.empty() || rows == options.hidden_layers;
-  if (!are_hidden_layers && rows != moe.size() * options.rounds_per_layer) {
+  const bool are_moe_layers = rows == moe.size() * options.rounds_per_layer;
+  // Layer ids without a model do not tell how many layers there are in all.
+  const bool may_be_hidden =
+      !options.hidden_layers && !are_moe_layers && rows > static_cast<std::size_t>(moe.empty() ? 0 : moe.back());
+  const bool are_hidden_layers = moe.empty() || rows == options.hidden_layers || may_be_hidden;
+  if (!are_hidden_layers && !are_moe_layers) {
+    if (options.model.empty()) {
+      return invalid_input(
+          fmt::format("{}: it has {} layers but layer ids {} to {} are given, {} in all; give those of its MoE layers",
+                      where, rows, moe.front(), moe.back(), moe.size()),
+          {"layer_ids"});
+    }
     return invalid_input(
         fmt::format("{}: it has {} layers but model {} has {} MoE layers of {} in all; check the model", where, rows,
                     options.model, moe.size(), options.hidden_layers.value_or(moe.size())),

@@ -32,6 +32,9 @@ struct RecordingHeader {
   bool has_loads = false;
   /// One token in so many is among the token paths; a power of two, above 1 only beside loads.
   std::uint64_t paths_one_in = 1;
+  /// Those of layer_ids that are MoE layers whatever their load, ascending: the file or the options say so. A layer
+  /// beside these is one where it has load.
+  std::vector<int> moe_layer_ids = {};
 };
 
 /// How a recording is to be read; what it does not say itself.
@@ -42,7 +45,7 @@ struct ReadOptions {
   std::string model = {};
   /// Zero-compute experts that follow the real ones: ids experts .. experts + null_experts - 1 are "no expert".
   std::size_t null_experts = 0;
-  /// Numbers of the model's MoE layers, ascending; empty: not known.
+  /// Numbers of the model's MoE layers, ascending; empty: not known. Where they are known, sinks get their rows alone.
   std::vector<int> moe_layer_ids = {};
   /// All layers of the model, dense ones included.
   std::optional<std::size_t> hidden_layers = {};

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 namespace evenkeel {
@@ -12,111 +13,24 @@ namespace {
 constexpr std::size_t kPathBytesMax = std::size_t{2} << 30;
 constexpr std::size_t kLoadBytesMax = std::size_t{2} << 30;
 
-/// Keeps all of it.
-class TraceCollector : public RecordingSink {
- public:
-  Status begin(const std::string& path, const RecordingHeader& header) override {
-    path_ = path;
-    if (first_path_.empty()) {
-      first_path_ = path;
-      first_ = header;
-      trace_.shape.layer_ids = header.layer_ids;
-      trace_.paths.top_k = header.top_k;
-      if (header.top_k > 0) trace_.paths.layer_of_round = header.layer_of_round;
-      trace_.paths_one_in = header.paths_one_in;
-    }
-    EVENKEEL_TRY_STATUS(check_same_model(first_, header, first_path_, path));
-    if (first_.paths_one_in != header.paths_one_in) {
-      return invalid_input(
-          fmt::format("{}: it samples one token in {} but {} one in {}; merge them with evenkeel profile", path,
-                      header.paths_one_in, first_path_, first_.paths_one_in));
-    }
-    if (!trace_.shape.hidden_layers) trace_.shape.hidden_layers = header.hidden_layers;
-    trace_.shape.experts = std::max(trace_.shape.experts, header.experts.value_or(0));
-    are_experts_stated_ = are_experts_stated_ && header.experts.has_value();
-    first_window_ = next_window_;
-    if (header.has_loads) first_window_ = static_cast<std::uint32_t>(trace_.load_windows.size());
-    return {};
-  }
-
-  Status loads(StageLoad window) override {
-    load_bytes_ += window.load_tokens.cells().size_bytes();
-    if (load_bytes_ > kLoadBytesMax) {
-      return invalid_input(
-          fmt::format("{}: its windows of loads need more than {} GiB; make a profile of fewer windows first", path_,
-                      kLoadBytesMax >> 30),
-          {"window_sequences"});
-    }
-    trace_.load_windows.push_back(std::move(window));
-    return {};
-  }
-
-  Status begin_sequence(const SequenceLabel& label) override {
-    trace_.paths.sequence_start.push_back(trace_.paths.tokens());
-    has_window_.push_back(label.window.has_value() || first_.has_loads);
-    const std::uint32_t window = first_window_ + label.window.value_or(0);
-    trace_.window_of_sequence.push_back(window);
-    next_window_ = std::max(next_window_, window + 1);
-    is_staged_ = is_staged_ || label.stage.has_value();
-    trace_.stage_of_sequence.push_back(label.stage.value_or(Stage::kMixed));
-    return {};
-  }
-
-  Status tokens(std::span<const ExpertIndex> experts) override {
-    auto& all = trace_.paths.experts;
-    if ((all.size() + experts.size()) * sizeof(ExpertIndex) > kPathBytesMax) {
-      return invalid_input(fmt::format(
-          "{}: its token paths need more than {} GiB; make a profile with evenkeel profile first and give that", path_,
-          kPathBytesMax >> 30));
-    }
-    all.insert(all.end(), experts.begin(), experts.end());
-    return {};
-  }
-
-  Result<Trace> finish() {
-    if (!are_experts_stated_) trace_.shape.experts = std::max(trace_.shape.experts, largest_expert() + 1);
-    if (first_.top_k > 0) trace_.paths.sequence_start.push_back(trace_.paths.tokens());
-    // A window of some sequences only would be none of all.
-    if (std::ranges::find(has_window_, false) != has_window_.end()) trace_.window_of_sequence.clear();
-    if (!is_staged_) trace_.stage_of_sequence.clear();
-    EVENKEEL_TRY_STATUS(drop_dense_layers(trace_, first_path_));
-    return std::move(trace_);
-  }
-
- private:
-  [[nodiscard]] std::size_t largest_expert() const {
-    std::size_t largest = 0;
-    for (const ExpertIndex expert : trace_.paths.experts) {
-      if (expert != kNoExpert) largest = std::max<std::size_t>(largest, expert);
-    }
-    return largest;
-  }
-
-  Trace trace_;
-  RecordingHeader first_;
-  std::string first_path_;
-  std::string path_;
-  std::size_t load_bytes_ = 0;
-  /// Numbers of a recording's windows count from here.
-  std::uint32_t first_window_ = 0;
-  std::uint32_t next_window_ = 0;
-  std::vector<bool> has_window_;
-  bool is_staged_ = false;
-  bool are_experts_stated_ = true;
-};
-
+/// Ends with the first traffic that leaves no layer out, which recordings of any length start with.
 std::vector<bool> loaded_layers(const Trace& trace) {
   std::vector<bool> is_loaded(trace.shape.layers(), false);
+  std::size_t missing = is_loaded.size();
+  const auto mark = [&](std::size_t layer) {
+    if (is_loaded[layer]) return;
+    is_loaded[layer] = true;
+    --missing;
+  };
   for (const StageLoad& window : trace.load_windows) {
+    if (missing == 0) return is_loaded;
     for (std::size_t layer = 0; layer < is_loaded.size(); ++layer) {
-      if (std::ranges::any_of(window.load_tokens[layer], [](auto tokens) { return tokens > 0; }))
-        is_loaded[layer] = true;
+      if (std::ranges::any_of(window.load_tokens[layer], [](auto tokens) { return tokens > 0; })) mark(layer);
     }
   }
-  for (std::size_t i = 0; i < trace.paths.experts.size(); ++i) {
-    if (trace.paths.experts[i] != kNoExpert) {
-      is_loaded[trace.paths.layer_of_round[i / trace.paths.top_k % trace.paths.rounds()]] = true;
-    }
+  for (std::size_t i = 0; i < trace.paths.experts.size() && missing > 0; ++i) {
+    if (trace.paths.experts[i] != kNoExpert)
+      mark(trace.paths.layer_of_round[i / trace.paths.top_k % trace.paths.rounds()]);
   }
   return is_loaded;
 }
@@ -221,15 +135,126 @@ Status select_layers(const std::vector<std::size_t>& layers, Trace& trace, const
   return {};
 }
 
+void drop_undecided_layers(Trace& trace) {
+  std::vector<bool> stays;
+  for (const int layer : trace.shape.layer_ids)
+    stays.push_back(!std::ranges::binary_search(trace.undecided_layers, layer));
+  keep_layers(stays, trace);
+}
+
+/// Keeps all of it.
+class TraceCollector : public RecordingSink {
+ public:
+  Status begin(const std::string& path, const RecordingHeader& header) override {
+    path_ = path;
+    if (first_path_.empty()) {
+      first_path_ = path;
+      first_ = header;
+      trace_.shape.layer_ids = header.layer_ids;
+      trace_.paths.top_k = header.top_k;
+      if (header.top_k > 0) trace_.paths.layer_of_round = header.layer_of_round;
+      trace_.paths_one_in = header.paths_one_in;
+    }
+    EVENKEEL_TRY_STATUS(check_same_model(first_, header, first_path_, path));
+    if (first_.paths_one_in != header.paths_one_in) {
+      return invalid_input(
+          fmt::format("{}: it samples one token in {} but {} one in {}; merge them with evenkeel profile", path,
+                      header.paths_one_in, first_path_, first_.paths_one_in));
+    }
+    moe_layers_.insert(header.moe_layer_ids.begin(), header.moe_layer_ids.end());
+    if (!trace_.shape.hidden_layers) trace_.shape.hidden_layers = header.hidden_layers;
+    trace_.shape.experts = std::max(trace_.shape.experts, header.experts.value_or(0));
+    are_experts_stated_ = are_experts_stated_ && header.experts.has_value();
+    first_window_ = next_window_;
+    if (header.has_loads) first_window_ = static_cast<std::uint32_t>(trace_.load_windows.size());
+    return {};
+  }
+
+  Status loads(StageLoad window) override {
+    load_bytes_ += window.load_tokens.cells().size_bytes();
+    if (load_bytes_ > kLoadBytesMax) {
+      return invalid_input(
+          fmt::format("{}: its windows of loads need more than {} GiB; make a profile of fewer windows first", path_,
+                      kLoadBytesMax >> 30),
+          {"window_sequences"});
+    }
+    trace_.load_windows.push_back(std::move(window));
+    return {};
+  }
+
+  Status begin_sequence(const SequenceLabel& label) override {
+    trace_.paths.sequence_start.push_back(trace_.paths.tokens());
+    has_window_.push_back(label.window.has_value() || first_.has_loads);
+    const std::uint32_t window = first_window_ + label.window.value_or(0);
+    trace_.window_of_sequence.push_back(window);
+    next_window_ = std::max(next_window_, window + 1);
+    is_staged_ = is_staged_ || label.stage.has_value();
+    trace_.stage_of_sequence.push_back(label.stage.value_or(Stage::kMixed));
+    return {};
+  }
+
+  Status tokens(std::span<const ExpertIndex> experts) override {
+    auto& all = trace_.paths.experts;
+    if ((all.size() + experts.size()) * sizeof(ExpertIndex) > kPathBytesMax) {
+      return invalid_input(fmt::format(
+          "{}: its token paths need more than {} GiB; make a profile with evenkeel profile first and give that", path_,
+          kPathBytesMax >> 30));
+    }
+    all.insert(all.end(), experts.begin(), experts.end());
+    return {};
+  }
+
+  Result<Trace> finish() {
+    if (!are_experts_stated_) trace_.shape.experts = std::max(trace_.shape.experts, largest_expert() + 1);
+    if (first_.top_k > 0) trace_.paths.sequence_start.push_back(trace_.paths.tokens());
+    // A window of some sequences only would be none of all.
+    if (std::ranges::find(has_window_, false) != has_window_.end()) trace_.window_of_sequence.clear();
+    if (!is_staged_) trace_.stage_of_sequence.clear();
+    EVENKEEL_TRY_STATUS(check_loaded(trace_, first_path_));
+    trace_.undecided_layers = unloaded_layers(trace_);
+    std::erase_if(trace_.undecided_layers, [this](int layer) { return moe_layers_.contains(layer); });
+    drop_undecided_layers(trace_);
+    return std::move(trace_);
+  }
+
+ private:
+  [[nodiscard]] std::size_t largest_expert() const {
+    std::size_t largest = 0;
+    for (const ExpertIndex expert : trace_.paths.experts) {
+      if (expert != kNoExpert) largest = std::max<std::size_t>(largest, expert);
+    }
+    return largest;
+  }
+
+  Trace trace_;
+  /// Named by one of the recordings.
+  std::set<int> moe_layers_;
+  RecordingHeader first_;
+  std::string first_path_;
+  std::string path_;
+  std::size_t load_bytes_ = 0;
+  /// Numbers of a recording's windows count from here.
+  std::uint32_t first_window_ = 0;
+  std::uint32_t next_window_ = 0;
+  std::vector<bool> has_window_;
+  bool is_staged_ = false;
+  bool are_experts_stated_ = true;
+};
+
 }  // namespace
 
-Status drop_dense_layers(Trace& trace, const std::string& path) {
-  const std::vector<bool> stays = loaded_layers(trace);
-  if (std::ranges::find(stays, true) == stays.end()) {
-    return invalid_input(fmt::format("{}: no layer has any load; record some traffic first", path));
+std::vector<int> unloaded_layers(const Trace& trace) {
+  const std::vector<bool> is_loaded = loaded_layers(trace);
+  std::vector<int> unloaded;
+  for (std::size_t layer = 0; layer < is_loaded.size(); ++layer) {
+    if (!is_loaded[layer]) unloaded.push_back(trace.shape.layer_ids[layer]);
   }
-  keep_layers(stays, trace);
-  return {};
+  return unloaded;
+}
+
+Status check_loaded(const Trace& trace, const std::string& path) {
+  if (unloaded_layers(trace).size() < trace.shape.layers()) return {};
+  return invalid_input(fmt::format("{}: no layer has any load; record some traffic first", path));
 }
 
 Result<Trace> read_trace(const std::filesystem::path& path, const ReadOptions& options) {
@@ -280,7 +305,7 @@ Status select(const Selection& selection, Trace& trace, const std::string& path)
   if (!trace.stage_of_sequence.empty()) trace.stage_of_sequence.resize(sequences.size());
   if (!trace.window_of_sequence.empty()) trace.window_of_sequence.resize(sequences.size());
   if (!trace.paths.empty()) keep_sequences(sequences, trace.paths);
-  return drop_dense_layers(trace, path);
+  return check_loaded(trace, path);
 }
 
 RoutingProfile profile_of(const Trace& trace, const std::vector<std::size_t>& parts, std::size_t windows) {

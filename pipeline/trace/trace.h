@@ -27,6 +27,9 @@ struct Trace {
   std::vector<StageLoad> load_windows;
   /// One token in so many is among the token paths.
   std::uint64_t paths_one_in = 1;
+  /// Layers without load anywhere in the recording that nothing names MoE layers, by number, ascending. read_traces()
+  /// takes them as dense; a profile keeps their rows, for another recording may have load there.
+  std::vector<int> undecided_layers = {};
 
   /// What a hold-out splits: sequences, or windows where there are loads.
   [[nodiscard]] std::size_t parts() const { return load_windows.empty() ? paths.sequences() : load_windows.size(); }
@@ -36,13 +39,16 @@ struct Trace {
 /// than 2 GiB.
 [[nodiscard]] Result<Trace> read_trace(const std::filesystem::path& path, const ReadOptions& options = {});
 
-/// Several recordings of one model as one, in the order given. Fails with kInvalidInput where shapes differ.
+/// Several recordings of one model as one, in the order given, without their undecided layers. Fails with kInvalidInput
+/// where shapes differ or no layer has load.
 [[nodiscard]] Result<Trace> read_traces(const std::vector<std::filesystem::path>& paths,
                                         const ReadOptions& options = {});
 
-/// Leaves out layers without load in any window, which are dense: they have no row in a placement. Fails with
-/// kInvalidInput, naming `path`, where no layer has any.
-[[nodiscard]] Status drop_dense_layers(Trace& trace, const std::string& path);
+/// Numbers of the layers without load in any of the trace's windows, ascending.
+[[nodiscard]] std::vector<int> unloaded_layers(const Trace& trace);
+
+/// Fails with kInvalidInput, naming `path`, where no layer has load.
+[[nodiscard]] Status check_loaded(const Trace& trace, const std::string& path);
 
 /// Which of a trace's traffic is looked at.
 struct Selection {
@@ -54,8 +60,8 @@ struct Selection {
   std::vector<std::size_t> layers = {};
 };
 
-/// Leaves the rest out; windows keep their order. Fails with kInvalidInput, naming `path`, where windows are to be
-/// skipped of a trace without, or nothing is left.
+/// Leaves the rest out; windows keep their order, and MoE layers stay, with or without load in what is left. Fails with
+/// kInvalidInput, naming `path`, where windows are to be skipped of a trace without, or no load is left.
 [[nodiscard]] Status select(const Selection& selection, Trace& trace, const std::string& path);
 
 /// The given parts (ascending numbers) as a routing profile: sequences are added up into `windows` windows (at least

@@ -186,6 +186,7 @@ Status read_trtllm_statistics(const std::filesystem::path& folder, const ReadOpt
   }
   RecordingHeader header;
   header.layer_ids.assign(layers.begin(), layers.end());
+  header.moe_layer_ids = header.layer_ids;
   header.experts = experts;
   header.has_loads = true;
   EVENKEEL_TRY_STATUS(sink.begin(path, header));

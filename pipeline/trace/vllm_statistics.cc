@@ -156,7 +156,7 @@ class StatisticsReader {
     experts_ = map.experts;
     has_begun_ = true;
     RecordingHeader header;
-    header.layer_ids = layers_.layer_ids;
+    header.layer_ids = header.moe_layer_ids = layers_.layer_ids;
     header.experts = experts_;
     header.has_loads = true;
     return sink_.begin(path_, header);

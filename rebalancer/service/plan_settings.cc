@@ -1,11 +1,14 @@
 #include "rebalancer/service/plan_settings.h"
 
+#include <algorithm>
 #include <numeric>
+#include <optional>
 #include <utility>
 
 #include "partition/cost/model_step_time.h"
 #include "pipeline/config/model_file.h"
 #include "pipeline/flags/setting.h"
+#include "pipeline/trace/model_recording.h"
 #include "pipeline/trace/trace.h"
 #include "rebalancer/solver/solver_process.h"
 
@@ -18,16 +21,19 @@ std::vector<StageLoad> loads_of(const RoutingProfile& profile, const StepTimeMod
   std::vector<StageLoad> loads;
   add_by_stage(loads, profile.windows);
   for (StageLoad& stage : loads) {
-    const auto busiest = stage.load_tokens[0];
-    const auto sum = std::accumulate(busiest.begin(), busiest.end(), std::uint64_t{0});
-    stage.tokens = static_cast<std::uint64_t>(static_cast<double>(sum) / per_token);
+    // Of any layer: one may be without load.
+    std::uint64_t busiest = 0;
+    for (std::size_t layer = 0; layer < stage.load_tokens.rows(); ++layer) {
+      const auto row = stage.load_tokens[layer];
+      busiest = std::max(busiest, std::accumulate(row.begin(), row.end(), std::uint64_t{0}));
+    }
+    stage.tokens = static_cast<std::uint64_t>(static_cast<double>(busiest) / per_token);
   }
   return loads;
 }
 
-Status start_from_profile(const PlanSettings& s, CoreOptions& options) {
-  EVENKEEL_TRY(trace, read_trace(s.profile));
-  EVENKEEL_TRY_STATUS(drop_dense_layers(trace, s.profile));
+Status start_from_profile(const PlanSettings& s, const std::optional<ModelSpec>& model, CoreOptions& options) {
+  EVENKEEL_TRY(trace, read_trace(s.profile, model ? read_options(*model) : ReadOptions{}));
   RoutingProfile profile = profile_of(trace);
   options.known_loads = loads_of(profile, options.policy.step_time);
   // On loads alone, as all later plans are.
@@ -103,7 +109,7 @@ Status apply(const PlanSettings& s, CoreOptions& options) {
   const auto counted = static_cast<double>(options.window_steps);
   policy.window_steps = s.steps_per_window.value_or(counted > 0 ? counted : PolicyOptions{}.window_steps);
   EVENKEEL_TRY_STATUS(options.validate());
-  return s.profile.empty() ? Status() : start_from_profile(s, options);
+  return s.profile.empty() ? Status() : start_from_profile(s, model, options);
 }
 
 }  // namespace evenkeel::rebalancer

@@ -1,6 +1,7 @@
 #include "rebalancer/service/service.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <array>
@@ -81,6 +82,9 @@ Status Service::open() {
   GroupsOptions options;
   options.models_max = settings_.plan.max_models;
   EVENKEEL_TRY(defaults, core_options(settings_));
+  // The layers are said because those that the profile has no load on may have been taken as dense.
+  if (const auto& first = defaults.first_placement)
+    observe({"profile_placed", {{"layers", fmt::format("{}", fmt::join(first->layer_ids(), ","))}}});
   options.defaults = std::move(defaults);
   EVENKEEL_TRY(groups, Groups::create(std::move(options), std::move(recovery)));
   EVENKEEL_TRY(

@@ -149,7 +149,7 @@ class Partition(CommandTest):
         return path
 
     def test_eplb_gives_its_published_map(self):
-        written = self.succeed("partition", self.counts(EPLB_COUNTS), "--strategy", "eplb", "--redundant", 4, "--groups", 4, "--nodes", 2,
+        written = self.succeed("partition", self.counts(EPLB_COUNTS), "--strategy", "eplb-hierarchical", "--redundant", 4, "--groups", 4, "--nodes", 2,
                                "--gpus", 8, "-o", "-", "--format", "sglang")
         self.assertEqual(json.loads(written.stdout), {"physical_to_logical_map": EPLB_MAP})
 

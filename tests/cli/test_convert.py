@@ -154,12 +154,12 @@ class Convert(CommandTest):
         self.succeed("convert", self.own(), "-o", wide, "--format", "sglang", "--hidden-layers", 5)
         self.assertEqual(self.text(wide, "--format", "sglang", "--gpus", 2, "--layer-ids", "1-2"), wide.read_text())
 
-    def test_rows_as_at_the_start_are_taken_for_dense_layers_and_named(self):
+    def test_rows_as_at_the_start_are_kept_and_named(self):
         sglang = self.folder / "sglang.json"
         own = self.own()
         self.succeed("convert", own, "-o", sglang, "--format", "sglang")
         result = self.succeed("convert", sglang, "-o", "-", "--format", "evenkeel", "--gpus", 2)
-        self.assertEqual(json.loads(result.stdout)["layer_ids"], [2])
+        self.assertEqual(json.loads(result.stdout)["layer_ids"], [0, 1, 2])
         self.assertIn("note: rows 0-1 hold expert i % E in slot i", result.stderr)
         self.assertEqual(self.text(sglang, "--format", "evenkeel", "--gpus", 2, "--layer-ids", "1-2"), own.read_text())
 
@@ -169,7 +169,7 @@ class Convert(CommandTest):
         self.succeed("convert", own, "-o", sglang, "--format", "sglang")
         result = self.succeed("convert", sglang, "-o", "-", "--format", "evenkeel", "--gpus", 2)
         self.assertEqual(result.stdout, own.read_text())
-        self.assertIn("all are taken for MoE layers", result.stderr)
+        self.assertIn("rows 0-1 hold expert i % E", result.stderr)
 
     def test_one_list_of_vllm_is_the_map_of_every_layer(self):
         flat = self.folder / "flat.json"

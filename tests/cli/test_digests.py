@@ -120,7 +120,7 @@ def cases(folder):
         yield f"{strategy} loads", (loads, "--gpus", 8, "--nodes", 2, "--redundant", 8, "--strategy", strategy, *work)
     yield "evenkeel loads uneven", (loads, "--gpus", 8, "--redundant", 8, "--split", "uneven", *work)
     yield "evenkeel loads worst window", (loads, "--gpus", 8, "--robust", "max", *work)
-    yield "eplb groups", (loads, "--gpus", 8, "--nodes", 2, "--groups", 4, "--strategy", "eplb", *work)
+    yield "eplb-hierarchical groups", (loads, "--gpus", 8, "--nodes", 2, "--groups", 4, "--strategy", "eplb-hierarchical", *work)
 
 
 def digests(folder):

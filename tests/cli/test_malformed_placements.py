@@ -210,7 +210,7 @@ class MalformedPlacements(RefusalTest):
     # The map that runs.
     def test_running_map_of_another_shape(self):
         planned = self.text("planned.json", json.dumps(OWN))
-        for content, words in ((changed(OWN, "layer_ids", [1, 3]), "differ in shape"), ("[[0, 1, 2, 3], [0, 1, 2, 3]]", "numbers of slots"),
+        for content, words in ((changed(OWN, "layer_ids", [1, 3]), "2 layers (1,3)"), ("[[0, 1, 2, 3], [0, 1, 2, 3]]", "numbers of slots"),
                                ("[[0, 1, 2, 3]]", "1 layers"), ("[[0, 1, 2], [0, 1, 2]]", "do not divide")):
             self.refuse(2, ["running.json", words], "convert", planned, "-o", self.folder / "out", "--format", "ascend", "--from",
                         self.text("running.json", content))

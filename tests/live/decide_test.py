@@ -32,6 +32,7 @@ class DecideTest(unittest.TestCase):
         profile = self.group.folder / "day.profile.npz"
         subprocess.run([BIN / "evenkeel", "profile", TRACE, "-o", profile], check=True, capture_output=True)
         self.group.rebalancer(profile=profile, max_migrations=0)
+        self.wait_for_line("event=profile_placed", "0,1,2,3,4,5,6,7")
         for rank in (0, 1):
             self.group.agent(rank)
         self.group.wait_for_common_epoch(0)

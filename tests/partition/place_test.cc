@@ -31,13 +31,37 @@ TEST(Place, answers_every_strategy_with_a_valid_placement) {
   for (const Strategy strategy : all_strategies()) {
     // GLPK's own branch and bound needs that many nodes to a first solution.
     const std::uint64_t units = strategy == Strategy::kMoetuner ? 200'000'000 : 2'000'000;
-    const auto solution = place(profile, cluster, with_work(strategy, units));
+    PlaceOptions options = with_work(strategy, units);
+    options.problem.groups = 4;  // hierarchical EPLB needs groups that divide over the nodes
+    const auto solution = place(profile, cluster, options);
     ASSERT_TRUE(solution) << strategy_name(strategy) << ": " << solution.error().message;
     EXPECT_TRUE(verify(solution->placement, profile, cluster, 0, {}, 0.0)) << strategy_name(strategy);
     EXPECT_NEAR(solution->certificate.value,
                 communication_cost(sum_paths(profile.paths, solution->placement), cluster, {}), 1e-9);
     for (std::size_t layer = 0; layer < 4; ++layer) {
       EXPECT_LE(solution->certificate.load_bound[layer], solution->certificate.z_star[layer] + 1e-12);
+    }
+  }
+}
+
+TEST(Place, puts_experts_of_a_layer_without_load_in_order_or_leaves_them_where_they_run) {
+  auto profile = testing::loads_profile({{8, 1, 2, 5, 3, 9}, {0, 0, 0, 0, 0, 0}, {1, 2, 7, 6, 4, 4}});
+  for (const Strategy strategy : all_strategies()) {
+    for (const std::size_t redundant : {0U, 2U}) {
+      auto options = with_work(strategy, 20'000'000);
+      options.problem.redundant = redundant;
+      const auto solution = place(profile, {.gpus = 2, .nodes = 1}, options);
+      if (!solution && solution.error().code == ErrorCode::kTimeLimit) continue;
+      ASSERT_TRUE(solution) << strategy_name(strategy) << ": " << solution.error().message;
+      const auto row = solution->placement.row(LayerId(1));
+      for (std::size_t slot = 0; slot < row.size(); ++slot) EXPECT_EQ(row[slot], slot % 6) << strategy_name(strategy);
+      auto running = solution->placement.fields();
+      std::ranges::reverse(running.expert_of_slot[1]);
+      options.problem.replan = Replan{*Placement::create(running), std::nullopt};
+      const auto next = place(profile, {.gpus = 2, .nodes = 1}, options);
+      ASSERT_TRUE(next) << strategy_name(strategy) << ": " << next.error().message;
+      EXPECT_TRUE(std::ranges::equal(next->placement.row(LayerId(1)), running.expert_of_slot[1]))
+          << strategy_name(strategy);
     }
   }
 }

@@ -66,16 +66,36 @@ TEST(PlacementFile, lists_what_a_format_lacks) {
   EXPECT_TRUE(placement_losses(small(), PlacementFormat::kEvenkeel, {{1, 2}, 4, std::nullopt}).empty());
 }
 
-TEST(PlacementFile, without_a_model_counts_experts_and_takes_rows_of_the_start_for_dense_ones) {
+TEST(PlacementFile, without_a_model_counts_experts_and_keeps_rows_of_the_start_with_a_note) {
   const TemporaryFolder folder;
   const auto path = folder.write("p.json", R"({"physical_to_logical_map":[[0,1,2,0],[2,1,0,1],[0,1,2,0]]})");
   const auto file = read_placement_file(path, {{}, std::nullopt, 2, 1});
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_EQ(file->placement.experts(), 3U);
-  EXPECT_EQ(file->placement.fields().layer_ids, std::vector<int>{1});
+  EXPECT_EQ(file->placement.fields().layer_ids, (std::vector<int>{0, 1, 2}));
   EXPECT_EQ(file->hidden_layers, 3U);
   ASSERT_EQ(file->notes.size(), 1U);
   EXPECT_NE(file->notes[0].text.find("rows 0,2"), std::string::npos);
+}
+
+TEST(PlacementFile, of_other_layers_than_the_trace_is_refused) {
+  const TemporaryFolder folder;
+  const auto sglang = folder.write("p.json", R"({"physical_to_logical_map":[[0,1],[1,0],[1,0]]})");
+  const auto read = [&](std::vector<int> layers, std::optional<std::size_t> hidden) {
+    return read_placement(sglang, {std::move(layers), 2, hidden}, 2, 1);
+  };
+  EXPECT_TRUE(read({1, 2}, 3)) << "layer ids make the mapping certain";
+  EXPECT_TRUE(read({1, 2}, std::nullopt));
+  EXPECT_TRUE(read({0, 1, 2}, std::nullopt));
+  EXPECT_FALSE(read({0, 1}, std::nullopt)) << "these may be any two of the three";
+  EXPECT_FALSE(read({0, 1}, 2));
+  EXPECT_FALSE(read({1, 2}, 4));
+  const auto list = folder.write("v.json", "[[0,1],[1,0]]");
+  EXPECT_TRUE(read_placement(list, {{4, 7}, 2, 9}, 2, 1));
+  const auto refused = read_placement(list, {{4, 5, 7}, 2, 9}, 2, 1);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::kInvalidInput);
+  EXPECT_NE(refused.error().message.find("2 layers but 3 MoE layers"), std::string::npos) << refused.error().message;
 }
 
 TEST(LayerRanges, come_back_as_they_were) {

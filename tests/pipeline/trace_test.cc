@@ -63,6 +63,47 @@ TEST(Trace, drops_the_dense_layers_of_sglang_counts_and_keeps_their_number) {
   EXPECT_EQ(load(0, 1), 6U);
 }
 
+TEST(Trace, keeps_an_moe_layer_of_the_model_without_load_and_names_what_it_takes_as_dense) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("c.json", R"({"logical_count": [[0,0],[1,2],[0,0]]})");
+  const auto guessed = read_trace(path);
+  ASSERT_TRUE(guessed) << guessed.error().message;
+  EXPECT_EQ(guessed->shape.layer_ids, std::vector<int>{1});
+  EXPECT_EQ(guessed->undecided_layers, (std::vector<int>{0, 2}));
+  ReadOptions known;
+  known.moe_layer_ids = {1, 2};
+  const auto trace = read_trace(path, known);
+  ASSERT_TRUE(trace) << trace.error().message;
+  EXPECT_EQ(trace->shape.layer_ids, (std::vector<int>{1, 2}));
+  EXPECT_EQ(trace->shape.hidden_layers, 3U);
+  EXPECT_TRUE(trace->undecided_layers.empty());
+  EXPECT_EQ(unloaded_layers(*trace), std::vector<int>{2});
+}
+
+TEST(Trace, refuses_load_on_a_dense_layer_and_a_missing_moe_layer) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("c.json", R"({"logical_count": [[[0,0],[1,2]],[[1,0],[1,2]]]})");
+  ReadOptions known;
+  known.moe_layer_ids = {1};
+  const auto dense = read_trace(path, known);
+  ASSERT_FALSE(dense);
+  EXPECT_NE(dense.error().message.find("layer 0 has load"), std::string::npos) << dense.error().message;
+  known.moe_layer_ids = {1, 2};
+  const auto missing = read_trace(path, known);
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("no layer 2"), std::string::npos) << missing.error().message;
+}
+
+TEST(Trace, keeps_layers_that_have_load_in_another_stage_or_in_what_is_skipped) {
+  const TemporaryFolder folder;
+  const auto path = folder.write("c.json", R"({"logical_count": [[[0,0],[1,2],[3,4]],[[0,0],[1,2],[0,0]]]})");
+  auto trace = read_trace(path);
+  ASSERT_TRUE(trace) << trace.error().message;
+  ASSERT_TRUE(select({.skip_windows = 1}, *trace, "c.json"));
+  EXPECT_EQ(trace->shape.layer_ids, (std::vector<int>{1, 2}));
+  EXPECT_EQ(unloaded_layers(*trace), std::vector<int>{2});
+}
+
 TEST(Trace, joins_several_recordings_of_one_model) {
   const auto both = read_traces({bundled("domain-c.npz"), bundled("domain-html.npz")});
   ASSERT_TRUE(both);
