@@ -1,11 +1,13 @@
 #include "pipeline/cli/input_arguments.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
 
 #include "pipeline/cli/command_error.h"
+#include "pipeline/cli/notes.h"
 #include "pipeline/cli/parsed_option.h"
 #include "pipeline/cli/standard_input.h"
 #include "pipeline/config/strict_yaml.h"
@@ -19,6 +21,15 @@ Result<std::vector<std::size_t>> parse_layers(const std::string& flag, const std
   auto layers = parse_numbers(text, kLayersBelow);
   if (layers && !layers->empty()) return *std::move(layers);
   return invalid_input(fmt::format("{} is '{}'; give numbers and ranges such as 3-57 or 0,4,8-20/2", flag, text));
+}
+
+/// As many files as the system lets this process have: the dumps of a run are open at once.
+void allow_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  // Where it may not, opening says so.
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 }  // namespace
@@ -41,9 +52,20 @@ void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress&
   }
   ReadOptions options = model ? read_options(*model) : ReadOptions{experts};
   options.progress = [&progress](double share) { progress.show_share("reading", share); };
+  allow_open_files();
+  // Told once the bar is gone.
+  std::vector<std::string> notes;
+  options.note = [&notes](const std::string& text) { notes.push_back(text); };
+  const auto tell = [&](const auto& renamed) {
+    if (!notes.empty()) progress.show("");
+    for (const std::string& note : notes) print_note(renamed(note));
+  };
   std::vector<std::filesystem::path> paths = traces;
   const auto standard_input = std::ranges::find(paths, "-");
-  if (standard_input == paths.end()) return ok_or_exit(read(paths, options));
+  if (standard_input == paths.end()) {
+    ok_or_exit(read(paths, options));
+    return tell([](const std::string& note) { return note; });
+  }
   if (std::ranges::count(paths, "-") > 1) {
     refuse("- is given twice; standard input can be read once");
   }
@@ -52,6 +74,7 @@ void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress&
   if (const Status status = read(paths, options); !status) {
     throw CommandError{{status.error().code, input.renamed(status.error().message), status.error().fields}};
   }
+  tell([&](const std::string& note) { return input.renamed(note); });
 }
 
 Trace InputArguments::read(const std::optional<ModelSpec>& model, Progress& progress) const {

@@ -32,6 +32,8 @@ struct RecordingHeader {
   bool has_loads = false;
   /// One token in so many is among the token paths; a power of two, above 1 only beside loads.
   std::uint64_t paths_one_in = 1;
+  /// Experts a token chooses in a round where there are no token paths, if the recording tells.
+  std::optional<std::size_t> experts_per_token = {};
 };
 
 /// How a recording is to be read; what it does not say itself.
@@ -50,6 +52,8 @@ struct ReadOptions {
   std::size_t rounds_per_layer = 1;
   /// Holds each recording's header against what is known, by its path; a failure ends the reading.
   std::function<Status(const std::string& path, const RecordingHeader& header)> check = {};
+  /// Told what a user should know of a recording that is read: what was guessed, taken as missing or left out, a line.
+  std::function<void(const std::string& text)> note = {};
   /// Told now and then what share [0, 1] of the recordings is read.
   std::function<void(double)> progress = {};
 };
@@ -81,7 +85,8 @@ class RecordingSink {
 };
 
 /// Reads recordings in the order given, each recognised by its content (docs/reference/formats.md has the list).
-/// Per-rank files of one SGLang run count as one recording. Memory: bounded, whatever the size of the files.
+/// Per-rank files of one SGLang run count as one recording. What was not recorded is told from what was (NotRecorded).
+/// Memory: bounded, whatever the size of the files.
 /// Fails with kInvalidInput; the message names file, field, value and remedy.
 [[nodiscard]] Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
                                      RecordingSink& sink);

@@ -27,6 +27,8 @@ struct Trace {
   std::vector<StageLoad> load_windows;
   /// One token in so many is among the token paths.
   std::uint64_t paths_one_in = 1;
+  /// Experts a token chooses in a round, where loads alone are known and the recording tells.
+  std::optional<std::size_t> experts_per_token = {};
 
   /// What a hold-out splits: sequences, or windows where there are loads.
   [[nodiscard]] std::size_t parts() const { return load_windows.empty() ? paths.sequences() : load_windows.size(); }
