@@ -198,13 +198,14 @@ void write_report(const CompareArguments& arguments, const Traffic& traffic, con
   ok_or_exit(write_html_report(*arguments.html.file, report));
 }
 
-void run(const CompareArguments& arguments) {
+void run(CompareArguments& arguments) {
   check_robust(arguments.solve, arguments.from);
   const EpGroup group = arguments.cluster.read();
   const Cluster& whole_cluster = group.cluster;
   Progress progress;
   const Trace trace = arguments.selection.of_group(
       arguments.input, group, arguments.selection.read(arguments.input, arguments.model.spec, progress));
+  arguments.model.settle_top_k(trace);
   const Split split = value_or_exit(hold_out(trace, arguments.holdout, arguments.holdout_seed));
   // Infeasible for every strategy alike, so said before any solves.
   const std::size_t experts = trace.shape.experts;
@@ -238,6 +239,7 @@ void run(const CompareArguments& arguments) {
   }
   if (arguments.html.file) write_report(arguments, traffic, cluster, std::move(placements), progress);
   progress.show("");
+  arguments.model.tell_top_k();
   if (arguments.json) {
     ok_or_exit(write_output(
         "-", json_text(scores_json(options_of(arguments, cluster), split.fit.size(), split.score.size(), rows))));

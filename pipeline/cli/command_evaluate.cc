@@ -26,12 +26,13 @@ struct EvaluateArguments {
   bool json = false;
 };
 
-void run(const EvaluateArguments& arguments) {
+void run(EvaluateArguments& arguments) {
   const EpGroup group = arguments.cluster.read();
   const Cluster& cluster = group.cluster;
   Progress progress;
   Trace trace = arguments.selection.of_group(arguments.input, group,
                                              arguments.selection.read(arguments.input, arguments.model.spec, progress));
+  arguments.model.settle_top_k(trace);
   const std::size_t parts = trace.parts();
   const RoutingProfile profile = profile_of(std::move(trace));
   std::vector<Placement> placements;
@@ -48,6 +49,7 @@ void run(const EvaluateArguments& arguments) {
         row.strategy);
     rows.push_back(std::move(row));
   }
+  arguments.model.tell_top_k();
   if (arguments.json) {
     const auto options = options_json(arguments.input, cluster, arguments.model, arguments.model.comm(), nullptr);
     ok_or_exit(write_output("-", json_text(scores_json(options, parts, 0, rows))));

@@ -90,6 +90,13 @@ std::optional<SlackChoice> chosen_slack(const PartitionArguments& arguments, con
   return value_or_exit(choose_slack(*trials, cluster, options, arguments.model.step_time(cluster), observer));
 }
 
+/// What the format does not hold; of all layers, the model tells this command.
+std::vector<Note> losses_of(const Placement& placement, PlacementFormat format, const ModelShape& shape) {
+  std::vector<Note> losses = placement_losses(placement, format, shape);
+  for (Note& loss : losses) std::ranges::replace(loss.fields, std::string("hidden_layers"), std::string("model"));
+  return losses;
+}
+
 /// Places the experts of one EP group, and writes its placement.
 ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, Trace trace, const GroupFiles& files,
                      Progress& progress, std::string& summary) {
@@ -130,7 +137,7 @@ ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, 
   }
   progress.show("");
   note_unloaded_layers(profile, running != nullptr);
-  print_notes(*arguments.program, placement_losses(solution.placement, format, profile.shape));
+  print_notes(*arguments.program, losses_of(solution.placement, format, profile.shape));
   if (choice) {
     row.slack = options.problem.load_slack_ratio;
     row.windows = choice->windows;
@@ -141,7 +148,7 @@ ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, 
   return row;
 }
 
-void run(const PartitionArguments& arguments) {
+void run(PartitionArguments& arguments) {
   check_budget(arguments.strategy, arguments.from);
   check_robust(arguments.solve, arguments.from);
   const std::vector<EpGroup> groups = arguments.cluster.read_groups();
@@ -150,6 +157,7 @@ void run(const PartitionArguments& arguments) {
     refuse("the cluster file has several EP groups; name one with --ep-group, for -o - and for --from");
   Progress progress;
   Trace trace = arguments.selection.read(arguments.input, arguments.model.spec, progress);
+  arguments.model.settle_top_k(trace);
   std::vector<ScoreRow> rows;
   std::string summary;
   for (const EpGroup& group : groups) {
@@ -163,6 +171,7 @@ void run(const PartitionArguments& arguments) {
     rows.push_back(place_group(arguments, group, std::move(traffic), files, progress, summary));
     if (!is_one) rows.back().strategy = group.name;
   }
+  arguments.model.tell_top_k();
   nlohmann::ordered_json report = to_json(rows.front());
   if (!is_one) {
     report = nlohmann::ordered_json::array();

@@ -101,11 +101,15 @@ void write_epochs(const std::filesystem::path& folder, const std::vector<Placeme
   }
 }
 
-void run(const PlanArguments& arguments) {
+void run(PlanArguments& arguments) {
   const Cluster cluster = arguments.cluster.read().cluster;
   Progress progress;
   std::optional<RoutingProfile> profile;
-  if (!arguments.input.traces.empty()) profile = profile_of(arguments.input.read(arguments.model.spec, progress));
+  if (!arguments.input.traces.empty()) {
+    Trace trace = arguments.input.read(arguments.model.spec, progress);
+    arguments.model.settle_top_k(trace);
+    profile = profile_of(std::move(trace));
+  }
   const ModelShape shape = profile ? profile->shape : shape_of(arguments, cluster);
   const Placement from = value_or_exit(read_placement(arguments.from, shape, cluster.gpus, cluster.nodes));
   const Placement to = value_or_exit(read_placement(arguments.to, shape, cluster.gpus, cluster.nodes));
@@ -116,6 +120,7 @@ void run(const PlanArguments& arguments) {
   const PlanVerdict verdict = verdict_of(arguments, profile, from, to, cluster, plan);
   if (arguments.out_dir) write_epochs(*arguments.out_dir, epoch_placements(plan, from, to), shape);
   progress.show("");
+  arguments.model.tell_top_k();
   ok_or_exit(write_output(
       "-", arguments.json ? json_text(plan_json(plan, verdict, from.layer_ids())) : plan_table(plan, verdict)));
 }

@@ -135,7 +135,8 @@ void run(const ReplayArguments& arguments) {
   WindowReader reader(arguments.input.experts ? arguments.input.experts
                       : spec                  ? std::optional(spec->experts)
                                               : std::nullopt,
-                      spec ? std::optional(spec->top_k) : std::nullopt, [&](const RoutingProfile& window) -> Status {
+                      spec ? std::optional(spec->top_k) : arguments.model.top_k,
+                      [&](const RoutingProfile& window) -> Status {
                         for (const auto& day : days) EVENKEEL_TRY_STATUS(day->serve(window, arguments.start));
                         if (arguments.html.file) last_window = window;
                         return {};
@@ -147,6 +148,12 @@ void run(const ReplayArguments& arguments) {
   if (reader.has_loads())
     print_note(
         "the recording is of loads: step times are of computing alone, the same for every --comm and number of nodes");
+  if (reader.assumes_top_k()) {
+    print_note(
+        fmt::format("the recording is of loads, which do not tell how many experts a token chooses; {} are assumed, "
+                    "as DeepSeek-V3 has; give --model or --top-k",
+                    WindowReader::kTopKOtherwise));
+  }
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
   const PolicyOptions& policy = days.front()->options().policy;

@@ -1,6 +1,7 @@
 #include "pipeline/cli/input_arguments.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <utility>
@@ -21,6 +22,15 @@ Result<std::vector<std::size_t>> parse_layers(const std::string& flag, const std
   auto layers = parse_numbers(text, kLayersBelow);
   if (layers && !layers->empty()) return *std::move(layers);
   return invalid_input(fmt::format("{} is '{}'; give numbers and ranges such as 3-57 or 0,4,8-20/2", flag, text));
+}
+
+/// As many files as the system lets this process have: the dumps of a run are open at once.
+void allow_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  // Where it may not, opening says so.
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
 }  // namespace
@@ -63,9 +73,20 @@ ReadOptions InputArguments::options_for(const std::optional<ModelSpec>& model) c
 void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress& progress, const Read& read) const {
   ReadOptions options = options_for(model);
   options.progress = [&progress](double share) { progress.show_share("reading", share); };
+  allow_open_files();
+  // Told once the bar is gone.
+  std::vector<std::string> notes;
+  options.note = [&notes](const std::string& text) { notes.push_back(text); };
+  const auto tell = [&](const auto& renamed) {
+    if (!notes.empty()) progress.show("");
+    for (const std::string& note : notes) print_note(renamed(note));
+  };
   std::vector<std::filesystem::path> paths = traces;
   const auto standard_input = std::ranges::find(paths, "-");
-  if (standard_input == paths.end()) return ok_or_exit(read(paths, options));
+  if (standard_input == paths.end()) {
+    ok_or_exit(read(paths, options));
+    return tell([](const std::string& note) { return note; });
+  }
   if (std::ranges::count(paths, "-") > 1) {
     refuse("- is given twice; standard input can be read once");
   }
@@ -74,6 +95,7 @@ void InputArguments::with_files(const std::optional<ModelSpec>& model, Progress&
   if (const Status status = read(paths, options); !status) {
     throw CommandError{{status.error().code, input.renamed(status.error().message), status.error().fields}};
   }
+  tell([&](const std::string& note) { return input.renamed(note); });
 }
 
 Trace InputArguments::read(const std::optional<ModelSpec>& model, Progress& progress) const {

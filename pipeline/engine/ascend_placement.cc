@@ -31,38 +31,45 @@ Status check_list(const json& list, std::size_t declared, const std::string& whe
   return invalid_input(fmt::format("{} is {} but {} is {}; make them agree", where, brief(list), count_key, declared));
 }
 
-/// Entries of a list are numbered from 0 in order.
-Status check_number(const json& object, const std::string& where, const char* key, std::size_t expected) {
-  EVENKEEL_TRY(number, whole_number_of(object, where, key, 0));
-  if (number == expected) return {};
-  return invalid_input(
-      fmt::format("{}: {} is {}; number the list from 0 in order, here {}", where, key, number, expected));
+/// Whether an entry has the number of its place, or none. The engine does not look at it.
+bool is_numbered(const json& object, const char* key, std::size_t expected) {
+  return !object.contains(key) || object.at(key) == expected;
+}
+
+/// All known keys and one that has to be there.
+Status check_entry(const json& object, const std::string& where, std::span<const std::string> keys,
+                   const std::string& needed) {
+  EVENKEEL_TRY_STATUS(check_known_keys(object, where, keys));
+  if (object.contains(needed)) return {};
+  return invalid_input(fmt::format("{}: key '{}' is missing; add it", where, needed));
 }
 
 /// GPUs and slots of each, the same in every layer.
 struct DeviceShape {
   std::size_t devices;
   std::size_t slots;
+  /// Layers and devices have the numbers of their places.
+  bool is_in_order = true;
 };
 
 /// All but the numbers of experts, held against the layers before; the first layer sets the shape.
 Status check_layer(const json& layer, std::size_t number, const std::string& where, std::optional<DeviceShape>& shape) {
-  EVENKEEL_TRY_STATUS(check_exact_keys(layer, where, kLayerKeys));
-  EVENKEEL_TRY_STATUS(check_number(layer, where, "layer_id", number));
+  EVENKEEL_TRY_STATUS(check_entry(layer, where, kLayerKeys, "device_list"));
   EVENKEEL_TRY(devices, whole_number_of(layer, where, "device_count", 1));
   const json& list = layer.at("device_list");
   EVENKEEL_TRY_STATUS(check_list(list, devices, where + ".device_list", "device_count"));
   for (std::size_t device = 0; device < devices; ++device) {
     const std::string place = fmt::format("{}.device_list[{}]", where, device);
-    EVENKEEL_TRY_STATUS(check_exact_keys(list[device], place, kDeviceKeys));
-    EVENKEEL_TRY_STATUS(check_number(list[device], place, "device_id", device));
+    EVENKEEL_TRY_STATUS(check_entry(list[device], place, kDeviceKeys, "device_expert"));
     const json& experts = list[device].at("device_expert");
     if (!shape) shape = DeviceShape{devices, experts.size()};
     if (!experts.is_array() || experts.empty() || experts.size() != shape->slots) {
       return invalid_input(
           fmt::format("{}.device_expert is {}; give equally many experts on every device", place, brief(experts)));
     }
+    shape->is_in_order = shape->is_in_order && is_numbered(list[device], "device_id", device);
   }
+  shape->is_in_order = shape->is_in_order && is_numbered(layer, "layer_id", number);
   if (devices == shape->devices) return {};
   return invalid_input(
       fmt::format("{}: device_count is {} but layer 0 has {}; make them agree", where, devices, shape->devices));
@@ -117,6 +124,11 @@ Result<PlacementFile> parse_ascend_placement(const json& document, const std::st
                         fmt::format("{}: layer_list[{}].device_list[{}].device_expert", path, layer, device),
                         map.rows[layer].subspan(device * shape->slots, shape->slots)));
     }
+  }
+  if (!shape->is_in_order) {
+    map.notes.push_back(
+        {"layer_id or device_id are not 0, 1, ... in order; the map is read by position, as vllm-ascend "
+         "does, which looks at neither"});
   }
   EVENKEEL_TRY(layer_ids, layers_from_zero(layer_count, hints, path));
   map.layer_ids = std::move(layer_ids);

@@ -4,15 +4,18 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 
 #include "pipeline/engine/ascend_placement.h"
 #include "pipeline/engine/evenkeel_placement.h"
 #include "pipeline/engine/layer_assignments.h"
 #include "pipeline/engine/layer_ranges.h"
+#include "pipeline/engine/pattern_placement.h"
 #include "pipeline/engine/placement_document.h"
 #include "pipeline/engine/sglang_placement.h"
 #include "pipeline/engine/trtllm_placement.h"
 #include "pipeline/engine/vllm_placement.h"
+#include "pipeline/trace/npy_recording.h"
 
 namespace evenkeel {
 namespace {
@@ -56,12 +59,23 @@ const std::array<Format, 6> kFormats{{
      [](const json& document) { return document.is_array(); }, parse_vllm_list_placement},
     {PlacementFormat::kTrtllm, "trtllm", Layers::kAbsolute, false, false,
      [](const Placement& placement, const ModelShape&) { return trtllm_placement_text(placement); },
-     [](const json& document) { return has_key(document, kAssignmentsKey) && !has_key(document, "record_type"); },
+     [](const json& document) {
+       const bool is_online = has_key(document, "num_slots") || has_key(document, kUpdatesKey);
+       return (has_key(document, kAssignmentsKey) || is_online) && !has_key(document, "record_type");
+     },
      parse_trtllm_placement},
     {PlacementFormat::kAscend, "ascend", Layers::kFromZero, true, false,
      [](const Placement& placement, const ModelShape&) { return ascend_placement_text(placement); },
      [](const json& document) { return has_key(document, "layer_list"); }, parse_ascend_placement},
 }};
+
+bool is_npy_file(const std::filesystem::path& path) {
+  std::error_code error;
+  std::array<char, 8> head{};
+  if (std::filesystem::is_regular_file(path, error))
+    std::ifstream(path, std::ios::binary).read(head.data(), head.size());
+  return is_npy({head.data(), head.size()});
+}
 
 const Format& format_of(PlacementFormat id) { return *std::ranges::find(kFormats, id, &Format::id); }
 
@@ -127,11 +141,12 @@ std::vector<Note> placement_losses(const Placement& placement, PlacementFormat i
 }
 
 Result<PlacementFile> read_placement_file(const std::filesystem::path& path, const PlacementHints& hints) {
+  if (is_npy_file(path)) return read_pattern_placement(path, hints);
   EVENKEEL_TRY(document, read_placement_document(path));
   const auto format = std::ranges::find_if(kFormats, [&](const Format& known) { return known.recognises(document); });
   if (format != kFormats.end()) return format->parse(document, path.string(), hints);
-  return invalid_input(fmt::format("{}: it is no placement of a known format; give one of {}", path.string(),
-                                   fmt::join(placement_format_names(), ", ")));
+  return invalid_input(fmt::format("{}: it is no placement of a known format; give one of {}, or a pattern in .npy",
+                                   path.string(), fmt::join(placement_format_names(), ", ")));
 }
 
 Result<Placement> read_placement(const std::filesystem::path& path, const ModelShape& shape, std::size_t gpus,

@@ -11,7 +11,7 @@
 namespace evenkeel {
 namespace {
 
-const std::array<std::string, 3> kTrtllmKeys{kAssignmentsKey, "num_slots", "layer_updates_per_iter"};
+const std::array<std::string, 3> kTrtllmKeys{kAssignmentsKey, "num_slots", kUpdatesKey};
 
 }  // namespace
 
@@ -25,15 +25,25 @@ Result<std::string> trtllm_placement_text(const Placement& placement) {
     out << YAML::EndSeq;
   }
   out << YAML::EndMap << YAML::Key << "num_slots" << YAML::Value << placement.slots();
-  out << YAML::Key << "layer_updates_per_iter" << YAML::Value << 0 << YAML::EndMap;
+  out << YAML::Key << kUpdatesKey << YAML::Value << 0 << YAML::EndMap;
   return std::string(out.c_str()) + "\n";
 }
 
 Result<PlacementFile> parse_trtllm_placement(const nlohmann::json& document, const std::string& path,
                                              const PlacementHints& hints) {
-  EVENKEEL_TRY_STATUS(check_exact_keys(document, path, kTrtllmKeys));
+  EVENKEEL_TRY_STATUS(check_known_keys(document, path, kTrtllmKeys));
+  if (!document.contains(kAssignmentsKey)) {
+    return invalid_input(
+        fmt::format("{}: it holds no map, for key '{}' is missing: TensorRT-LLM chooses the map itself; "
+                    "give a file with a map, as evenkeel partition --format trtllm writes",
+                    path, kAssignmentsKey));
+  }
   EVENKEEL_TRY(slots, whole_number_of(document, path, "num_slots", 1));
-  EVENKEEL_TRY(updates, whole_number_of(document, path, "layer_updates_per_iter", 0));
+  std::size_t updates = 0;
+  if (document.contains(kUpdatesKey)) {
+    EVENKEEL_TRY(given, whole_number_of(document, path, kUpdatesKey, 0));
+    updates = given;
+  }
   EVENKEEL_TRY(
       map, parse_layer_assignments(document.at(kAssignmentsKey), slots, fmt::format("{}: {}", path, kAssignmentsKey)));
   if (updates > 0) {

@@ -9,6 +9,9 @@
 
 namespace evenkeel {
 
+/// Layers that TensorRT-LLM changes in an iteration, 0 for a map that stays; may be left out.
+inline constexpr const char* kUpdatesKey = "layer_updates_per_iter";
+
 /// TensorRT-LLM's load balancer YAML with exactly its three keys, by absolute layer number; layer_updates_per_iter is
 /// 0, a map that stays. Fails with kInfeasible for unequal slots.
 [[nodiscard]] Result<std::string> trtllm_placement_text(const Placement& placement);

@@ -6,6 +6,8 @@
 #include <numeric>
 #include <utility>
 
+#include "pipeline/trace/top_k_bound.h"
+
 namespace evenkeel {
 namespace {
 
@@ -30,7 +32,9 @@ Status WindowReader::begin(const std::string& path, const RecordingHeader& heade
     path_ = path;
     first_ = header;
   }
-  if (header.top_k > 0) top_k_ = header.top_k;
+  const std::size_t told = header.top_k > 0 ? header.top_k : header.experts_per_token.value_or(0);
+  if (told > 0) top_k_ = told;
+  is_top_k_known_ = is_top_k_known_ || told > 0;
   if (header.experts) experts_ = std::max(experts_.value_or(0), *header.experts);
   first_window_ = sequences_.empty() ? 0 : sequences_.rbegin()->first + 1;
   return {};
@@ -84,6 +88,14 @@ Status WindowReader::take_loads() {
   RoutingProfile window;
   window.shape = {first_->layer_ids, *experts_, first_->hidden_layers};
   window.windows = std::exchange(present_, {});
+  const auto share = largest_share(window.windows, first_->layer_ids);
+  if (share && !is_top_k_known_ && top_k_ > share->top_k_max()) {
+    return invalid_input(
+        fmt::format("{}: its loads do not tell how many experts a token chooses, and {} cannot be assumed: {}, which "
+                    "leaves at most {}; give the model or its top-k",
+                    path_, top_k_, share->text(), share->top_k_max()),
+        {"model", "top_k"});
+  }
   for (StageLoad& of_stage : window.windows) of_stage.tokens = busiest_layer(of_stage.load_tokens) / top_k_;
   window.paths.top_k = top_k_;
   ++windows_;

@@ -25,7 +25,10 @@ class WindowReader : public RecordingSink {
  public:
   /// `top_k` of the model, where it is known: recordings of loads do not tell.
   WindowReader(std::optional<std::size_t> experts, std::optional<std::size_t> top_k, WindowTaker take)
-      : experts_(experts), top_k_(top_k.value_or(kTopKOtherwise)), take_(std::move(take)) {}
+      : experts_(experts),
+        top_k_(top_k.value_or(kTopKOtherwise)),
+        is_top_k_known_(top_k.has_value()),
+        take_(std::move(take)) {}
 
   Status begin(const std::string& path, const RecordingHeader& header) override;
   Status loads(StageLoad window) override;
@@ -37,11 +40,13 @@ class WindowReader : public RecordingSink {
   [[nodiscard]] std::size_t windows() const { return windows_; }
   /// Whether windows are of loads, without the traffic between layers.
   [[nodiscard]] bool has_loads() const { return first_ && first_->has_loads; }
+  /// Whether nothing told the top-k.
+  [[nodiscard]] bool assumes_top_k() const { return first_ && !is_top_k_known_; }
 
- private:
   /// That of DeepSeek-V3, whose figures are the step-time model's other defaults.
   static constexpr std::size_t kTopKOtherwise = 8;
 
+ private:
   struct Sequence {
     Stage stage;
     std::vector<ExpertIndex> experts;
@@ -52,6 +57,7 @@ class WindowReader : public RecordingSink {
 
   std::optional<std::size_t> experts_;
   std::size_t top_k_;
+  bool is_top_k_known_;
   WindowTaker take_;
   std::string path_;
   std::optional<RecordingHeader> first_;

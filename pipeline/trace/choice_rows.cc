@@ -6,6 +6,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "pipeline/trace/reading.h"
+
 namespace evenkeel {
 
 namespace {
@@ -65,8 +67,10 @@ std::size_t block_of(std::size_t block_ids, std::size_t top_k) {
 
 }  // namespace
 
-ChoiceRows::ChoiceRows(std::string where, std::size_t rounds, std::size_t top_k, const ReadOptions& options)
+ChoiceRows::ChoiceRows(std::string where, std::size_t rounds, std::size_t top_k, const ReadOptions& options,
+                       Order order)
     : where_(std::move(where)),
+      order_(order),
       rounds_(rounds),
       top_k_(top_k),
       first_null_(options.experts.value_or(kExpertsMax)),
@@ -74,11 +78,18 @@ ChoiceRows::ChoiceRows(std::string where, std::size_t rounds, std::size_t top_k,
       same_row_bytes_(row_masks<std::uint8_t>(top_k, block_of(kBlockIds, top_k))),
       same_row_(row_masks<ExpertIndex>(top_k, block_of(kBlockIds, top_k))) {}
 
+std::string ChoiceRows::row_place(std::size_t row_number) const {
+  const std::size_t token = row_number / rounds_;
+  const std::size_t round = row_number % rounds_;
+  const bool is_token_first = order_ == Order::kTokenRound;
+  return fmt::format("{}[{}, {}", where_, is_token_first ? token : round, is_token_first ? round : token);
+}
+
 template <class T>
 Status ChoiceRows::append_row(std::span<const T> row, std::size_t row_number, std::vector<ExpertIndex>& out) const {
   const std::size_t first = out.size();
-  const std::size_t token = row_number / rounds_;
-  const std::size_t round = row_number % rounds_;
+  const bool is_unrecorded =
+      row.size() > 1 && std::all_of(row.begin(), row.end(), [&](T id) { return id == row.front(); });
   for (std::size_t choice = 0; choice < row.size(); ++choice) {
     const T id = row[choice];
     const bool is_none = std::is_signed_v<T> && id == static_cast<T>(-1);
@@ -89,20 +100,23 @@ Status ChoiceRows::append_row(std::span<const T> row, std::size_t row_number, st
       continue;
     }
     if (number >= end_) {
-      const std::string where = fmt::format("{}[{}, {}, {}]", where_, token, round, choice);
+      const std::string where = fmt::format("{}, {}]", row_place(row_number), choice);
       if (end_ == kExpertsMax) {
         return invalid_input(
             fmt::format("{} is {}; give an expert from 0 to {}, or -1 for none", where, id, kExpertsMax - 1));
       }
-      return invalid_input(fmt::format("{} names expert {} but the model has {} experts; check experts or the trace",
-                                       where, id, first_null_),
+      return invalid_input(fmt::format("{} names expert {} but the model has {} experts; check experts or the trace{}",
+                                       where, id, first_null_, fused_expert_hint(number + 1, first_null_)),
                            {"experts"});
     }
     const auto expert = static_cast<ExpertIndex>(number);
-    if (std::find(out.begin() + static_cast<std::ptrdiff_t>(first), out.end(), expert) != out.end()) {
+    const auto row_start = out.begin() + static_cast<std::ptrdiff_t>(first);
+    if (!is_unrecorded && std::find(row_start, out.end(), expert) != out.end()) {
       return invalid_input(
-          fmt::format("{}[{}, {}] names expert {} twice; a token chooses an expert at most once a round", where_, token,
-                      round, id));
+          fmt::format("{}] names expert {} twice; a token chooses an expert at most once a round: give -1 where a "
+                      "choice is empty, or the model if the row is of a dense layer",
+                      row_place(row_number), id),
+          {"model"});
     }
     out.push_back(expert);
   }

@@ -13,11 +13,15 @@
 namespace evenkeel {
 
 /// Turns recorded top-k choices into ExpertIndex, holding each row (one token in one round) against the rules: ids from
-/// -1 (none) to the last expert, null experts as none, no expert twice. Not thread-safe.
+/// -1 (none) to the last expert, null experts as none, no expert twice. A row of equal ids stays as it is: it was not
+/// recorded (NotRecorded). Not thread-safe.
 class ChoiceRows {
  public:
+  /// Which index of the recorded array comes first, for messages.
+  enum class Order { kTokenRound, kRoundToken };
   /// `where` names file and field in messages, as in "t.npz: ids".
-  ChoiceRows(std::string where, std::size_t rounds, std::size_t top_k, const ReadOptions& options);
+  ChoiceRows(std::string where, std::size_t rounds, std::size_t top_k, const ReadOptions& options,
+             Order order = Order::kTokenRound);
 
   /// Appends rows [rows, top_k] of ids, the first of which is row `first_row` of the recording (token * rounds +
   /// round). T is any integer type of 1, 2, 4 or 8 bytes. Fails with kInvalidInput, naming token, round and choice.
@@ -30,7 +34,11 @@ class ChoiceRows {
 
   template <class T>
   Status append_row(std::span<const T> row, std::size_t row_number, std::vector<ExpertIndex>& out) const;
+  /// A row in messages, as in "t.npz: ids[2, 0"; the choice and a bracket may follow.
+  [[nodiscard]] std::string row_place(std::size_t row_number) const;
+
   std::string where_;
+  Order order_;
   std::size_t rounds_;
   std::size_t top_k_;
   /// First id that is a null expert, and the first beyond them.

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "pipeline/trace/reading.h"
+
 namespace evenkeel {
 namespace {
 
@@ -47,11 +49,13 @@ Status check_model(const std::string& path, const RecordingHeader& header, const
   if (moe_layers != model.moe_layer_ids)
     return contradiction(path, model, layers_text(header.layer_ids), layers_text(model.moe_layer_ids));
   if (header.experts && *header.experts != model.experts) {
-    return contradiction(path, model, fmt::format("{} experts", *header.experts), fmt::format("{}", model.experts));
+    return contradiction(path, model, fmt::format("{} experts", *header.experts),
+                         fmt::format("{}", model.experts) + fused_expert_hint(*header.experts, model.experts));
   }
+  const std::size_t top_k = header.top_k > 0 ? header.top_k : header.experts_per_token.value_or(0);
+  if (top_k > 0 && top_k != model.top_k)
+    return contradiction(path, model, fmt::format("top-{}", top_k), fmt::format("top-{}", model.top_k));
   if (header.top_k == 0) return {};
-  if (header.top_k != model.top_k)
-    return contradiction(path, model, fmt::format("top-{}", header.top_k), fmt::format("top-{}", model.top_k));
   for (std::size_t row = 0; row < header.layer_ids.size(); ++row) {
     const auto rounds = static_cast<std::size_t>(std::ranges::count(header.layer_of_round, row));
     const bool is_dense = !std::ranges::binary_search(model.moe_layer_ids, header.layer_ids[row]);

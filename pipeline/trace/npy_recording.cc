@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <fstream>
 
 #include "pipeline/trace/choice_rows.h"
+#include "pipeline/trace/counts_table.h"
+#include "pipeline/trace/half_float.h"
 #include "pipeline/trace/json_file.h"
 #include "pipeline/trace/npz.h"
 #include "pipeline/trace/reading.h"
@@ -40,10 +43,17 @@ std::vector<KeptRows> kept_rows(const RowLayers& layers) {
 
 Status check_shape(const std::string& path, const NpyHeader& header) {
   const auto shape = fmt::format("{}: its shape is ({})", path, fmt::join(header.shape, ", "));
-  if (!header.is_integer() || header.shape.size() != 3) {
+  const bool is_counts = header.shape.size() == 2 && (header.is_integer() || header.kind == 'f');
+  if (!is_counts && (!header.is_integer() || header.shape.size() != 3)) {
     return invalid_input(
-        fmt::format("{} and its kind '{}'; give integers [tokens, layers, top-k]", shape, header.kind));
+        fmt::format("{} and its kind '{}'; give integers [tokens, layers, top-k], or counts [layers, experts]", shape,
+                    header.kind));
   }
+  if (is_counts && (header.elements() == 0 || header.shape[0] > kLayersMax || header.shape[1] > kExpertsMax)) {
+    return invalid_input(
+        fmt::format("{}; of counts 1 to {} layers and {} experts are accepted", shape, kLayersMax, kExpertsMax));
+  }
+  if (is_counts) return {};
   if (header.elements() == 0) return invalid_input(fmt::format("{} and so it has no token; leave it out", shape));
   if (header.shape[1] > kLayersMax || header.shape[2] > kTopKMax) {
     return invalid_input(fmt::format("{}; at most {} layers and top-{} are accepted", shape, kLayersMax, kTopKMax));
@@ -121,6 +131,40 @@ Status read_tokens_of_kind(const std::string& path, const NpyHeader& header, std
   }
 }
 
+/// An element of counts, negative or a fraction where the file has that.
+double count_at(const NpyHeader& header, std::span<const std::byte> data, std::size_t index) {
+  if (header.is_integer()) return static_cast<double>(integer_at(header, data, index).value_or(-1));
+  const auto load = [&]<class T>(T value) {
+    std::memcpy(&value, data.data() + index * sizeof value, sizeof value);
+    return value;
+  };
+  if (header.item_bytes == sizeof(std::uint16_t)) return from_float16(load(std::uint16_t{}));
+  return header.item_bytes == sizeof(float) ? load(float{}) : load(double{});
+}
+
+/// Counts [layers, experts], as DeepSeek's EPLB and vllm-ascend take them.
+Status read_counts_array(const std::string& path, const NpyHeader& header, const ReadOptions& options,
+                         std::ifstream& in, RecordingSink& sink) {
+  Grid<std::uint64_t> counts(header.shape[0], header.shape[1]);
+  std::vector<std::byte> row(counts.cols() * header.item_bytes);
+  for (std::size_t layer = 0; layer < counts.rows(); ++layer) {
+    if (!in.read(reinterpret_cast<char*>(row.data()), static_cast<std::streamsize>(row.size())))
+      return invalid_input(fmt::format("{}: the data ends early at row {}; copy or write it again", path, layer));
+    for (std::size_t expert = 0; expert < counts.cols(); ++expert) {
+      const double value = count_at(header, row, expert);
+      const auto count = whole_count(value);
+      if (!count) {
+        return invalid_input(fmt::format("{}: counts[{}, {}] is {}; give a whole number of tokens, 0 or above", path,
+                                         layer, expert, value));
+      }
+      counts(layer, expert) = *count;
+    }
+  }
+  if (options.note && header.kind == 'f' && header.item_bytes == sizeof(std::uint16_t))
+    options.note(inexact_counts_note(path, "float16", kFloat16WholeMax));
+  return hand_on_counts(path, counts, options, sink);
+}
+
 }  // namespace
 
 Status read_npy_recording(const std::filesystem::path& file, const ReadOptions& options, RecordingSink& sink) {
@@ -128,6 +172,7 @@ Status read_npy_recording(const std::filesystem::path& file, const ReadOptions& 
   EVENKEEL_TRY_STATUS(check_regular_file(file));
   std::ifstream in(file, std::ios::binary);
   EVENKEEL_TRY(array, read_header(path, in));
+  if (array.shape.size() == 2) return read_counts_array(path, array, options, in, sink);
   EVENKEEL_TRY(layers, number_rows(array.shape[1], options, path));
   RecordingHeader header;
   header.layer_ids = layers.layer_ids;

@@ -16,7 +16,7 @@
 namespace evenkeel {
 
 /// Element types of the storages that are read; torch's names are IntStorage, LongStorage, ...
-enum class StorageType { kBool, kUint8, kInt8, kInt16, kInt32, kInt64, kFloat32, kFloat64 };
+enum class StorageType { kBool, kUint8, kInt8, kInt16, kInt32, kInt64, kFloat32, kFloat64, kFloat16, kBfloat16 };
 
 /// What a pickle may name. Nothing named is ever run.
 enum class PickleGlobal {
@@ -29,7 +29,9 @@ enum class PickleGlobal {
   kIntStorage,
   kLongStorage,
   kFloatStorage,
-  kDoubleStorage
+  kDoubleStorage,
+  kHalfStorage,
+  kBFloat16Storage
 };
 
 struct PickleNone {};

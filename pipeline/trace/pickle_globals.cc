@@ -12,7 +12,7 @@ struct KnownGlobal {
   PickleGlobal global;
 };
 
-constexpr std::array<KnownGlobal, 10> kKnownGlobals{{
+constexpr std::array<KnownGlobal, 12> kKnownGlobals{{
     {"torch._utils", "_rebuild_tensor_v2", PickleGlobal::kRebuildTensor},
     {"collections", "OrderedDict", PickleGlobal::kOrderedDict},
     {"torch", "BoolStorage", PickleGlobal::kBoolStorage},
@@ -23,6 +23,8 @@ constexpr std::array<KnownGlobal, 10> kKnownGlobals{{
     {"torch", "LongStorage", PickleGlobal::kLongStorage},
     {"torch", "FloatStorage", PickleGlobal::kFloatStorage},
     {"torch", "DoubleStorage", PickleGlobal::kDoubleStorage},
+    {"torch", "HalfStorage", PickleGlobal::kHalfStorage},
+    {"torch", "BFloat16Storage", PickleGlobal::kBFloat16Storage},
 }};
 
 }  // namespace
@@ -53,6 +55,10 @@ std::optional<StorageType> storage_type(PickleGlobal global) {
       return StorageType::kFloat32;
     case PickleGlobal::kDoubleStorage:
       return StorageType::kFloat64;
+    case PickleGlobal::kHalfStorage:
+      return StorageType::kFloat16;
+    case PickleGlobal::kBFloat16Storage:
+      return StorageType::kBfloat16;
     case PickleGlobal::kRebuildTensor:
     case PickleGlobal::kOrderedDict:
       return std::nullopt;

@@ -12,6 +12,15 @@ std::optional<std::uint64_t> whole_count(double number) {
   return static_cast<std::uint64_t>(number);
 }
 
+std::string fused_expert_hint(std::size_t found, std::size_t experts) {
+  if (found != experts + 1) return "";
+  return fmt::format(
+      "; where expert {} is a shared expert that the engine fused into the routed ones, switch that off and record "
+      "again "
+      "(SGLang: --disable-shared-experts-fusion)",
+      experts);
+}
+
 Status check_experts(const std::string& path, std::size_t experts, const ReadOptions& options) {
   if (experts == 0 || experts > kExpertsMax) {
     return invalid_input(
@@ -19,9 +28,10 @@ Status check_experts(const std::string& path, std::size_t experts, const ReadOpt
   }
   if (options.experts && *options.experts != experts) {
     return invalid_input(
-        fmt::format("{}: it counts {} experts but {}; make them agree", path, experts,
+        fmt::format("{}: it counts {} experts but {}; make them agree{}", path, experts,
                     options.model.empty() ? fmt::format("experts is {}", *options.experts)
-                                          : fmt::format("model {} has {}", options.model, *options.experts)),
+                                          : fmt::format("model {} has {}", options.model, *options.experts),
+                    fused_expert_hint(experts, *options.experts)),
         {options.model.empty() ? "experts" : "model"});
   }
   return {};

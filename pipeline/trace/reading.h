@@ -28,6 +28,10 @@ inline constexpr std::uint64_t kCountMax = std::uint64_t{1} << 53;
 /// kInvalidInput, naming `path`.
 [[nodiscard]] Status check_experts(const std::string& path, std::size_t experts, const ReadOptions& options);
 
+/// What a message on one expert too many adds, where `found` is one more than `experts`: engines can fuse a shared
+/// expert into the routed ones. Empty otherwise.
+[[nodiscard]] std::string fused_expert_hint(std::size_t found, std::size_t experts);
+
 /// Tells the reader's caller that `done` of `total` bytes (or items) are read.
 void report_progress(const ReadOptions& options, std::uint64_t done, std::uint64_t total);
 

@@ -1,14 +1,18 @@
 #include "pipeline/trace/recording.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
 
 #include "partition/foundation/check.h"
+#include "pipeline/trace/counts_table.h"
 #include "pipeline/trace/json_file.h"
 #include "pipeline/trace/known_layers.h"
+#include "pipeline/trace/layer_lines.h"
+#include "pipeline/trace/not_recorded.h"
 #include "pipeline/trace/npy_recording.h"
 #include "pipeline/trace/npz_recording.h"
 #include "pipeline/trace/sglang_counts.h"
@@ -20,7 +24,40 @@
 namespace evenkeel {
 namespace {
 
-enum class RecordingFormat { kNpz, kNpy, kSglangRecording, kSglangCounts, kVllmStatistics, kTrtllmStatistics };
+/// Hands everything on that was recorded.
+class RecordedSink : public RecordingSink {
+ public:
+  RecordedSink(const ReadOptions& options, RecordingSink& sink) : sink_(sink), not_recorded_(options) {}
+
+  Status begin(const std::string& path, const RecordingHeader& header) override {
+    if (header.top_k > 0) not_recorded_.begin(path, header);
+    return sink_.begin(path, header);
+  }
+  Status loads(StageLoad window) override { return sink_.loads(std::move(window)); }
+  Status begin_sequence(const SequenceLabel& label) override { return sink_.begin_sequence(label); }
+  Status tokens(std::span<const ExpertIndex> experts) override {
+    const auto recorded = not_recorded_.recorded(experts);
+    return recorded.empty() ? Status() : sink_.tokens(recorded);
+  }
+  Status end() override { return sink_.end(); }
+  /// After the last recording.
+  [[nodiscard]] Status finish() const { return not_recorded_.finish(); }
+
+ private:
+  RecordingSink& sink_;
+  NotRecorded not_recorded_;
+};
+
+enum class RecordingFormat {
+  kNpz,
+  kNpy,
+  kSglangRecording,
+  kTorchCounts,
+  kSglangCounts,
+  kLayerLines,
+  kVllmStatistics,
+  kTrtllmStatistics
+};
 
 /// Recognised by the first bytes, of archives by their entries.
 Result<RecordingFormat> recognise(const std::filesystem::path& path) {
@@ -31,11 +68,14 @@ Result<RecordingFormat> recognise(const std::filesystem::path& path) {
   in.read(head.data(), head.size());
   const std::string_view start(head.data(), static_cast<std::size_t>(in.gcount()));
   if (start.starts_with("PK")) {
-    EVENKEEL_TRY(is_torch, is_torch_archive(path));
-    return is_torch ? RecordingFormat::kSglangRecording : RecordingFormat::kNpz;
+    EVENKEEL_TRY(content, torch_content(path));
+    if (content == TorchContent::kTensor) return RecordingFormat::kTorchCounts;
+    return content == TorchContent::kOther ? RecordingFormat::kSglangRecording : RecordingFormat::kNpz;
   }
   if (is_npy(start)) return RecordingFormat::kNpy;
+  EVENKEEL_TRY_STATUS(check_plain_text(path, start));
   if (is_vllm_statistics(start)) return RecordingFormat::kVllmStatistics;
+  if (is_layer_lines(start)) return RecordingFormat::kLayerLines;
   const std::size_t first = start.find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && start[first] == '{') return RecordingFormat::kSglangCounts;
   return invalid_input(fmt::format(
@@ -49,6 +89,57 @@ struct Recording {
   RecordingFormat format;
   std::vector<std::filesystem::path> files;
 };
+
+/// Names that a folder's recordings end in; what else lies there is left out.
+constexpr std::array<std::string_view, 5> kSuffixes{".pt", ".npz", ".npy", ".json", ".jsonl"};
+constexpr std::size_t kFolderFilesMax = std::size_t{1} << 16;
+
+/// The recordings in a folder by name, which dumps have by time.
+Result<std::vector<std::filesystem::path>> files_of(const std::filesystem::path& folder, const ReadOptions& options) {
+  std::vector<std::filesystem::path> files;
+  std::size_t left_out = 0;
+  std::error_code error;
+  for (std::filesystem::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    const bool is_recording = std::ranges::find(kSuffixes, entry->path().extension().string()) != kSuffixes.end();
+    if (!is_recording || entry->is_directory(error)) {
+      ++left_out;
+    } else if (files.push_back(entry->path()); files.size() > kFolderFilesMax) {
+      return invalid_input(
+          fmt::format("{}: it holds above {} recordings; give fewer", folder.string(), kFolderFilesMax));
+    }
+  }
+  if (error)
+    return invalid_input(
+        fmt::format("{}: it cannot be listed ({}); check its rights", folder.string(), error.message()));
+  if (files.empty()) {
+    return invalid_input(
+        fmt::format("{}: no file in this folder is named as a recording is ({}); give the folder of the "
+                    "dumps",
+                    folder.string(), fmt::join(kSuffixes, ", ")));
+  }
+  if (left_out > 0 && options.note) {
+    options.note(fmt::format("{}: {} of its entries are left out, they are not named as recordings are ({})",
+                             folder.string(), left_out, fmt::join(kSuffixes, ", ")));
+  }
+  std::ranges::sort(files);
+  return files;
+}
+
+/// The files of what was given, folders of dumps opened.
+Result<std::vector<std::filesystem::path>> all_files(const std::vector<std::filesystem::path>& paths,
+                                                     const ReadOptions& options) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& path : paths) {
+    std::error_code error;
+    if (is_trtllm_statistics(path) || !std::filesystem::is_directory(path, error)) {
+      files.push_back(path);
+      continue;
+    }
+    EVENKEEL_TRY(inside, files_of(path, options));
+    files.insert(files.end(), inside.begin(), inside.end());
+  }
+  return files;
+}
 
 /// Every rank of an SGLang run writes files of its own, which are summed up: all of them are one recording, in the
 /// place of the first.
@@ -74,6 +165,10 @@ Status read_recording(const Recording& recording, const ReadOptions& options, Re
       return read_npy_recording(recording.files.front(), options, sink);
     case RecordingFormat::kSglangRecording:
       return read_sglang_recording(recording.files, options, sink);
+    case RecordingFormat::kTorchCounts:
+      return read_torch_counts(recording.files.front(), options, sink);
+    case RecordingFormat::kLayerLines:
+      return read_layer_lines(recording.files.front(), options, sink);
     case RecordingFormat::kSglangCounts:
       return read_sglang_counts(recording.files.front(), options, sink);
     case RecordingFormat::kVllmStatistics:
@@ -89,8 +184,10 @@ Status read_recording(const Recording& recording, const ReadOptions& options, Re
 Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
                        RecordingSink& sink) {
   EVENKEEL_CHECK(!paths.empty(), "the command line asks for at least one trace");
-  KnownLayersSink checked(options, sink);
-  EVENKEEL_TRY(recordings, gather(paths));
+  KnownLayersSink known(options, sink);
+  RecordedSink recorded(options, known);
+  EVENKEEL_TRY(files, all_files(paths, options));
+  EVENKEEL_TRY(recordings, gather(files));
   for (std::size_t i = 0; i < recordings.size(); ++i) {
     ReadOptions of_recording = options;
     if (options.progress) {
@@ -98,9 +195,9 @@ Status read_recordings(const std::vector<std::filesystem::path>& paths, const Re
         options.progress((static_cast<double>(i) + share) / static_cast<double>(recordings.size()));
       };
     }
-    EVENKEEL_TRY_STATUS(read_recording(recordings[i], of_recording, checked));
+    EVENKEEL_TRY_STATUS(read_recording(recordings[i], of_recording, recorded));
   }
-  return {};
+  return recorded.finish();
 }
 
 Status check_same_model(const RecordingHeader& first, const RecordingHeader& next, const std::string& first_path,

@@ -35,6 +35,8 @@ struct RecordingHeader {
   /// Those of layer_ids that are MoE layers whatever their load, ascending: the file or the options say so. A layer
   /// beside these is one where it has load.
   std::vector<int> moe_layer_ids = {};
+  /// Experts a token chooses in a round where there are no token paths, if the recording tells.
+  std::optional<std::size_t> experts_per_token = {};
 };
 
 /// How a recording is to be read; what it does not say itself.
@@ -53,6 +55,8 @@ struct ReadOptions {
   std::size_t rounds_per_layer = 1;
   /// Holds each recording's header against what is known, by its path; a failure ends the reading.
   std::function<Status(const std::string& path, const RecordingHeader& header)> check = {};
+  /// Told what a user should know of a recording that is read: what was guessed, taken as missing or left out, a line.
+  std::function<void(const std::string& text)> note = {};
   /// Told now and then what share [0, 1] of the recordings is read.
   std::function<void(double)> progress = {};
 };
@@ -84,7 +88,8 @@ class RecordingSink {
 };
 
 /// Reads recordings in the order given, each recognised by its content (docs/reference/formats.md has the list).
-/// Per-rank files of one SGLang run count as one recording. Memory: bounded, whatever the size of the files.
+/// Per-rank files of one SGLang run count as one recording. What was not recorded is told from what was (NotRecorded).
+/// Memory: bounded, whatever the size of the files.
 /// Fails with kInvalidInput; the message names file, field, value and remedy.
 [[nodiscard]] Status read_recordings(const std::vector<std::filesystem::path>& paths, const ReadOptions& options,
                                      RecordingSink& sink);

@@ -99,6 +99,7 @@ class CountsHandler : public nlohmann::json_sax<json> {
 
   [[nodiscard]] const Status& status() const { return status_; }
   [[nodiscard]] bool has_counts() const { return has_counts_; }
+  [[nodiscard]] bool is_placement() const { return is_placement_; }
 
   bool null() override { return is_ignored() || refuse("null"); }
   bool boolean(bool value) override { return is_ignored() || refuse(value ? "true" : "false"); }
@@ -120,6 +121,8 @@ class CountsHandler : public nlohmann::json_sax<json> {
 
   bool key(string_t& name) override {
     if (depth_ != 1) return true;
+    is_placement_ = is_placement_ || name == "physical_to_logical_map" || name == "layer_list" ||
+                    name == "initial_global_assignments";
     in_counts_ = name == kKey;
     if (!in_counts_) return true;
     if (has_counts_) {
@@ -156,8 +159,8 @@ class CountsHandler : public nlohmann::json_sax<json> {
     return true;
   }
 
-  bool parse_error(std::size_t byte, const std::string&, const nlohmann::detail::exception&) override {
-    return stop(invalid_input(fmt::format("{}: it is not valid JSON at byte {}; write the file again", path_, byte)));
+  bool parse_error(std::size_t byte, const std::string&, const nlohmann::detail::exception& fault) override {
+    return stop(invalid_input(json_fault(std::filesystem::path(path_), byte, fault)));
   }
 
  private:
@@ -211,6 +214,7 @@ class CountsHandler : public nlohmann::json_sax<json> {
   std::size_t depth_ = 0;
   bool in_counts_ = false;
   bool has_counts_ = false;
+  bool is_placement_ = false;
   /// Lists of logical_count around the present place, and where in each it is.
   std::size_t lists_ = 0;
   std::array<std::size_t, 3> index_{};
@@ -227,6 +231,10 @@ Status read_sglang_counts(const std::filesystem::path& file, const ReadOptions& 
   CountsHandler handler(path, in, options, sink);
   json::sax_parse(in, &handler);
   EVENKEEL_TRY_STATUS(handler.status());
+  if (!handler.has_counts() && handler.is_placement()) {
+    return invalid_input(fmt::format(
+        "{}: it is a placement, not a recording; read it with evenkeel convert or give it as a placement", path));
+  }
   if (!handler.has_counts()) {
     return invalid_input(
         fmt::format("{}: it has no key {}; give a native NPZ trace or SGLang's recorded counts", path, kKey));

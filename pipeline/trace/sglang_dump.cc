@@ -7,12 +7,15 @@
 #include <array>
 #include <numeric>
 
+#include "pipeline/trace/counts_table.h"
+#include "pipeline/trace/half_float.h"
 #include "pipeline/trace/pickle_fields.h"
+#include "pipeline/trace/reading.h"
 
 namespace evenkeel {
 namespace {
 
-constexpr std::int64_t kLayersMax = 4096;
+constexpr std::int64_t kDumpLayersMax = 4096;
 constexpr std::int64_t kColumnsMax = 256;
 constexpr std::size_t kRecordsMax = std::size_t{1} << 20;
 /// Sequences of all records of a file together.
@@ -27,10 +30,10 @@ constexpr std::int64_t kForwardMixed = 3;
 Status check_size(const StoredTensor& tensor, std::size_t layer_dimension, const std::string& where) {
   const std::int64_t layers = tensor.size[layer_dimension];
   const std::int64_t experts = tensor.size.back();
-  if (layers >= 1 && layers <= kLayersMax && experts >= 1 && experts <= static_cast<std::int64_t>(kExpertsMax))
+  if (layers >= 1 && layers <= kDumpLayersMax && experts >= 1 && experts <= static_cast<std::int64_t>(kExpertsMax))
     return {};
   return invalid_input(fmt::format("{} has size ({}); from 1 to {} layers and {} experts are accepted", where,
-                                   fmt::join(tensor.size, ", "), kLayersMax, kExpertsMax));
+                                   fmt::join(tensor.size, ", "), kDumpLayersMax, kExpertsMax));
 }
 
 /// Fills `out` with a row; returns its first element that is no whole number from 0 to `most`.
@@ -170,6 +173,26 @@ Status read_records(const PickleDocument& document, const PickleFields& root, Sg
   return {};
 }
 
+/// Reads logical_count, with or without steps; what stands beside it does not matter.
+Status read_stat(const PickleDocument& document, const PickleFields& root, SglangDump& dump) {
+  constexpr std::string_view kKey = "logical_count";
+  if (root.find(kKey) == nullptr && root.find("physical_to_logical_map") != nullptr) {
+    return invalid_input(fmt::format(
+        "{}: it is a placement, not a recording; read it with evenkeel convert or give it as a placement", dump.path));
+  }
+  EVENKEEL_TRY(value, root.at(kKey));
+  const auto* const id = std::get_if<PickleTensor>(&value);
+  dump.is_one_step = id != nullptr && document.tensor(*id).size.size() == 2;
+  EVENKEEL_TRY(counts, root.tensor(kKey, dump.is_one_step ? 2 : 3));
+  if (dump.is_one_step) {
+    counts.size.insert(counts.size.begin(), 1);
+    counts.stride.insert(counts.stride.begin(), 0);
+  }
+  EVENKEEL_TRY_STATUS(check_size(counts, 1, root.where(kKey)));
+  dump.logical_count = std::move(counts);
+  return {};
+}
+
 }  // namespace
 
 std::size_t SglangDump::layers() const {
@@ -185,14 +208,12 @@ Result<SglangDump> open_sglang_dump(const std::filesystem::path& path) {
   EVENKEEL_TRY(archive, TorchArchive::open(path));
   EVENKEEL_TRY(document, archive.document());
   EVENKEEL_TRY(root, PickleFields::of(document, document.root(), path.string(), ": "));
-  SglangDump dump{path.string(), std::move(archive), std::nullopt, {}, {}, {}};
+  SglangDump dump{path.string(), std::move(archive), std::nullopt, {}, false, {}, {}};
   if (root.find("records") != nullptr) {
     EVENKEEL_TRY_STATUS(read_records(document, root, dump));
     return dump;
   }
-  EVENKEEL_TRY(counts, root.tensor("logical_count", 3));
-  EVENKEEL_TRY_STATUS(check_size(counts, 1, root.where("logical_count")));
-  dump.logical_count = std::move(counts);
+  EVENKEEL_TRY_STATUS(read_stat(document, root, dump));
   dump.mode = SglangMode::kStat;
   return dump;
 }
@@ -203,8 +224,9 @@ Result<std::size_t> real_experts(std::size_t found, const ReadOptions& options, 
     return *options.experts;
   return invalid_input(
       fmt::format("{}: it has {} experts a layer, which is not {} and {} null ones; make experts and the "
-                  "model agree with it",
-                  path, found, options.experts.value_or(1), options.null_experts),
+                  "model agree with it{}",
+                  path, found, options.experts.value_or(1), options.null_experts,
+                  fused_expert_hint(found, options.experts.value_or(0) + options.null_experts)),
       {"experts", "model"});
 }
 
@@ -221,14 +243,26 @@ Result<RecordingHeader> sglang_header(std::size_t layers, std::size_t experts, c
   return header;
 }
 
-Status read_counts(const TensorData& counts, std::span<const std::size_t> indices, const std::string& where,
+Status check_counts_size(const StoredTensor& counts, const std::string& where) {
+  return check_size(counts, counts.size.size() - 2, where);
+}
+
+Status read_counts(const TensorData& counts, std::span<const std::size_t> indices, const std::string& place,
                    std::span<std::int64_t> out) {
   const auto bad = first_outside(counts, indices, kDumpCountMax, out);
   if (!bad) return {};
   std::vector<std::size_t> at(indices.begin(), indices.end());
   at.push_back(*bad);
-  return invalid_input(fmt::format("{}[{}] is {}; give a whole number of tokens from 0 to {}", where,
-                                   fmt::join(at, ", "), counts.text(at), kDumpCountMax));
+  return invalid_input(fmt::format("{}, {}] is {}; give a whole number of tokens from 0 to {}", place, *bad,
+                                   counts.text(at), kDumpCountMax));
+}
+
+void note_inexact_counts(const StoredTensor& counts, const std::string& where, const ReadOptions& options) {
+  if (!options.note) return;
+  if (counts.storage.type == StorageType::kBfloat16)
+    options.note(inexact_counts_note(where, "bfloat16", kBfloat16WholeMax));
+  if (counts.storage.type == StorageType::kFloat16)
+    options.note(inexact_counts_note(where, "float16", kFloat16WholeMax));
 }
 
 }  // namespace evenkeel

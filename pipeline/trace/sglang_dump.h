@@ -42,6 +42,8 @@ struct SglangDump {
   std::optional<SglangMode> mode;
   /// stat: tokens of each logical expert [steps, layers, experts].
   StoredTensor logical_count;
+  /// The file has [layers, experts] alone, as one step.
+  bool is_one_step = false;
   std::vector<SglangRecord> records;
   /// per_pass, per_token: logical expert of each physical one [layers, slots].
   Grid<ExpertIndex> logical_of_physical;
@@ -62,8 +64,15 @@ struct SglangDump {
 [[nodiscard]] Result<RecordingHeader> sglang_header(std::size_t layers, std::size_t experts, const ReadOptions& options,
                                                     const std::string& path);
 
-/// Fills `out` with a row of counts. Fails with kInvalidInput, naming `where`, for a negative one, a fraction or NaN.
+/// Fails with kInvalidInput, naming `where`, for a tensor of more layers or experts than are accepted.
+[[nodiscard]] Status check_counts_size(const StoredTensor& counts, const std::string& where);
+
+/// Fills `out` with a row of counts. Fails with kInvalidInput for a negative one, a fraction or NaN; `place` names the
+/// row, as in "x.pt: logical_count[5, 2".
 [[nodiscard]] Status read_counts(const TensorData& counts, std::span<const std::size_t> indices,
-                                 const std::string& where, std::span<std::int64_t> out);
+                                 const std::string& place, std::span<std::int64_t> out);
+
+/// Tells the options' note where counts are stored in floats of 16 bits.
+void note_inexact_counts(const StoredTensor& counts, const std::string& where, const ReadOptions& options);
 
 }  // namespace evenkeel

@@ -15,9 +15,11 @@ struct SglangPart {
   const SglangRecord* record;
 };
 
-/// Records of all dumps by pass, rank and gatherer. Fails with kInvalidInput where a pass has two of a rank and
-/// gatherer.
-[[nodiscard]] Result<std::vector<SglangPart>> records_in_order(std::span<SglangDump> dumps);
+/// Records of all dumps by pass, rank and gatherer.
+[[nodiscard]] std::vector<SglangPart> records_in_order(std::span<SglangDump> dumps);
+
+/// Fails with kInvalidInput where a pass has two records of a rank and gatherer.
+[[nodiscard]] Status check_no_twins(std::span<const SglangPart> parts);
 
 /// Tells how much is read, at most a hundred times.
 class ReadingProgress {

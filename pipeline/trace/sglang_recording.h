@@ -8,7 +8,7 @@
 
 namespace evenkeel {
 
-/// Reads what SGLang's expert distribution recorder dumped (`.pt` files, see is_torch_archive;
+/// Reads what SGLang's expert distribution recorder dumped (`.pt` files, see torch_content;
 /// docs/reference/formats.md) as one recording. Neither PyTorch nor Python is involved.
 ///
 /// - stat, stat_approx: a window a step that counted anything, files in the order given.

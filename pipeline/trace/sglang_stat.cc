@@ -15,7 +15,9 @@ Result<Grid<std::uint64_t>> read_step(SglangDump& dump, std::size_t step, std::s
   Grid<std::uint64_t> load(dump.layers(), experts);
   std::vector<std::int64_t> row(dump.experts());
   for (std::size_t layer = 0; layer < load.rows(); ++layer) {
-    EVENKEEL_TRY_STATUS(read_counts(data, std::array{std::size_t{0}, layer}, fmt::format("{}[{}]", where, step), row));
+    const std::string place =
+        dump.is_one_step ? fmt::format("{}[{}", where, layer) : fmt::format("{}[{}, {}", where, step, layer);
+    EVENKEEL_TRY_STATUS(read_counts(data, std::array{std::size_t{0}, layer}, place, row));
     std::copy_n(row.begin(), experts, load[layer].begin());
   }
   return load;
@@ -32,6 +34,7 @@ Status read_sglang_stat(std::span<SglangDump> dumps, const ReadOptions& options,
   std::size_t steps = 0;
   for (const SglangDump& dump : dumps) steps += static_cast<std::size_t>(dump.logical_count.size[0]);
   ReadingProgress progress(options, steps);
+  note_inexact_counts(first.logical_count, fmt::format("{}: logical_count", first.path), options);
   std::size_t windows = 0;
   for (SglangDump& dump : dumps) {
     for (std::size_t step = 0; step < static_cast<std::size_t>(dump.logical_count.size[0]); ++step) {

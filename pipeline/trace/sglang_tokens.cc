@@ -45,6 +45,11 @@ Result<RecordIds> read_ids(const SglangPart& part) {
   return RecordIds{std::move(where), std::move(data), part.dump->logical_of_physical};
 }
 
+/// Whether a buffer was never written there: physical ids that are all one, which no router chooses.
+bool is_unrecorded(std::span<const std::int64_t> row) {
+  return row.size() > 1 && row[0] >= 0 && std::ranges::all_of(row, [&](std::int64_t id) { return id == row[0]; });
+}
+
 /// Columns up to the last that any token uses.
 Result<std::size_t> used_columns(const RecordIds& ids) {
   std::size_t used = 0;
@@ -52,6 +57,7 @@ Result<std::size_t> used_columns(const RecordIds& ids) {
   for (std::size_t layer = 0; layer < ids.layers(); ++layer) {
     for (std::size_t token = 0; token < ids.tokens(); ++token) {
       EVENKEEL_TRY_STATUS(ids.row(layer, token, row));
+      if (is_unrecorded(row)) continue;
       for (std::size_t column = row.size(); column > used; --column) {
         if (row[column - 1] >= 0) used = column;
       }
@@ -69,7 +75,7 @@ class TokenWriter {
   }
 
   Status write(const SglangRecord& record, const RecordIds& ids, std::uint32_t window) {
-    ChoiceRows rows(ids.where, rounds_, top_k_, options_);
+    ChoiceRows rows(ids.where, rounds_, top_k_, options_, ChoiceRows::Order::kRoundToken);
     std::vector<std::uint32_t> sequences = record.sequence_tokens;
     if (sequences.empty()) sequences.push_back(static_cast<std::uint32_t>(ids.tokens()));
     std::size_t token = 0;
@@ -97,24 +103,42 @@ class TokenWriter {
   Status map_piece(const RecordIds& ids, std::size_t first, std::size_t count) {
     // A file may have fewer columns than the widest of the recording.
     const std::size_t columns = std::min(top_k_, ids.columns());
+    physical_.resize(ids.columns());
     logical_.assign(count * rounds_ * top_k_, -1);
     for (std::size_t layer = 0; layer < rounds_; ++layer) {
-      const auto logical = ids.logical_of_physical[layer];
       for (std::size_t token = 0; token < count; ++token) {
+        EVENKEEL_TRY_STATUS(ids.row(layer, first + token, physical_));
         const auto row = std::span(logical_).subspan((token * rounds_ + layer) * top_k_, columns);
-        EVENKEEL_TRY_STATUS(ids.row(layer, first + token, row));
-        for (std::int64_t& id : row) {
-          if (id >= 0) id = logical[static_cast<std::size_t>(id)];
-        }
+        EVENKEEL_TRY_STATUS(map_row(ids, layer, first + token, row));
       }
     }
     return {};
+  }
+
+  /// Maps physical_ to the first choices of a token; what was not recorded stays a row of equal ids, with top-1 none.
+  Status map_row(const RecordIds& ids, std::size_t layer, std::size_t token, std::span<std::int64_t> out) const {
+    if (is_unrecorded(physical_)) {
+      const bool fills_row = top_k_ > 1 && out.size() == top_k_;
+      std::ranges::fill(out, fills_row ? ids.logical_of_physical(layer, static_cast<std::size_t>(physical_[0])) : -1);
+      return {};
+    }
+    for (std::size_t column = 0; column < out.size(); ++column) {
+      const std::int64_t id = physical_[column];
+      out[column] = id < 0 ? -1 : std::int64_t{ids.logical_of_physical(layer, static_cast<std::size_t>(id))};
+    }
+    if (!is_unrecorded(out)) return {};
+    return invalid_input(
+        fmt::format("{}[{}, {}] names expert {} twice, by its replicas; a token chooses an expert at most once: dump "
+                    "before each rebalancing",
+                    ids.where, layer, token, out[0]));
   }
 
   std::size_t rounds_;
   std::size_t top_k_;
   ReadOptions options_;
   RecordingSink& sink_;
+  /// Of one token in one layer, all columns.
+  std::vector<std::int64_t> physical_;
   std::vector<std::int64_t> logical_;
   std::vector<ExpertIndex> experts_;
 };
@@ -123,7 +147,8 @@ class TokenWriter {
 
 Status read_sglang_tokens(std::span<SglangDump> dumps, const ReadOptions& options, RecordingSink& sink) {
   const SglangDump& first = dumps.front();
-  EVENKEEL_TRY(parts, records_in_order(dumps));
+  const std::vector<SglangPart> parts = records_in_order(dumps);
+  EVENKEEL_TRY_STATUS(check_no_twins(parts));
   EVENKEEL_TRY(experts, real_experts(first.experts(), options, first.path));
   EVENKEEL_TRY(header, sglang_header(first.layers(), experts, options, first.path));
   ReadingProgress progress(options, 2 * parts.size());

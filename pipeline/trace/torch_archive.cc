@@ -8,6 +8,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "pipeline/trace/half_float.h"
 #include "pipeline/trace/json_file.h"
 #include "pipeline/trace/pickle_globals.h"
 
@@ -20,6 +21,21 @@ constexpr std::string_view kRemedy = "it may be cut short or still being written
 constexpr std::uint64_t kReadBytesMax = std::uint64_t{2} << 30;
 /// Above this a double no longer holds every whole number.
 constexpr std::int64_t kWholeMax = std::int64_t{1} << 53;
+
+/// Elements that are kept in two bytes and are read as floats.
+struct Float16 {
+  std::uint16_t bits;
+};
+struct Bfloat16 {
+  std::uint16_t bits;
+};
+
+template <class T>
+T number_of(T value) {
+  return value;
+}
+float number_of(Float16 value) { return from_float16(value.bits); }
+float number_of(Bfloat16 value) { return from_bfloat16(value.bits); }
 
 /// Calls `function` with a value of the storage's element type.
 template <class Function>
@@ -38,6 +54,10 @@ auto with_type(StorageType type, Function function) {
       return function(std::int64_t{});
     case StorageType::kFloat32:
       return function(float{});
+    case StorageType::kFloat16:
+      return function(Float16{});
+    case StorageType::kBfloat16:
+      return function(Bfloat16{});
     case StorageType::kFloat64:
       break;
   }
@@ -98,11 +118,12 @@ std::size_t TensorData::element(std::span<const std::size_t> indices) const {
 }
 
 std::optional<std::size_t> TensorData::row(std::span<const std::size_t> indices, std::span<std::int64_t> out) const {
-  return with_type(type_, [&](auto value) -> std::optional<std::size_t> {
-    const std::byte* at = bytes_.data() + element(indices) * sizeof value;
-    for (std::size_t i = 0; i < out.size(); ++i, at += stride_.back() * sizeof value) {
-      std::memcpy(&value, at, sizeof value);
-      if constexpr (std::is_floating_point_v<decltype(value)>) {
+  return with_type(type_, [&](auto stored) -> std::optional<std::size_t> {
+    const std::byte* at = bytes_.data() + element(indices) * sizeof stored;
+    for (std::size_t i = 0; i < out.size(); ++i, at += stride_.back() * sizeof stored) {
+      std::memcpy(&stored, at, sizeof stored);
+      const auto value = number_of(stored);
+      if constexpr (std::is_floating_point_v<std::remove_const_t<decltype(value)>>) {
         // NaN fails the first comparison.
         if (!(std::abs(value) <= static_cast<double>(kWholeMax)) || value != std::floor(value)) return i;
       } else if constexpr (sizeof value == sizeof(std::int64_t)) {
@@ -117,7 +138,7 @@ std::optional<std::size_t> TensorData::row(std::span<const std::size_t> indices,
 std::string TensorData::text(std::span<const std::size_t> indices) const {
   return with_type(type_, [&](auto value) {
     std::memcpy(&value, bytes_.data() + element(indices) * sizeof value, sizeof value);
-    return fmt::format("{}", value);
+    return fmt::format("{}", number_of(value));
   });
 }
 
@@ -218,12 +239,20 @@ Result<std::vector<std::byte>> TorchArchive::bytes_of(const StorageReference& st
   return bytes;
 }
 
-Result<bool> is_torch_archive(const std::filesystem::path& path) {
+Result<TorchContent> torch_content(const std::filesystem::path& path) {
   EVENKEEL_TRY(zip, ZipArchive::open(path, kRemedy));
   for (const std::string& name : zip.names()) {
-    if (name.ends_with(kPickleSuffix)) return true;
+    if (!name.ends_with(kPickleSuffix)) continue;
+    EVENKEEL_TRY(entry, zip.entry(name, fmt::format("{}: entry '{}'", path.string(), printable(name))));
+    // What a pickle of protocol 2 starts with where nothing is around the tensor.
+    constexpr std::string_view kTensor =
+        "\x80\x02"
+        "ctorch._utils\n_rebuild_tensor";
+    std::array<char, kTensor.size()> head{};
+    if (entry.size() >= head.size()) EVENKEEL_TRY_STATUS(entry.read(std::as_writable_bytes(std::span(head))));
+    return std::string_view(head.data(), head.size()) == kTensor ? TorchContent::kTensor : TorchContent::kOther;
   }
-  return false;
+  return TorchContent::kNoTorch;
 }
 
 }  // namespace evenkeel

@@ -80,8 +80,9 @@ class TorchArchive {
   std::optional<Storage> storage_;
 };
 
-/// Whether a zip archive is a file of torch.save rather than an NPZ archive. Fails with kInvalidInput where it is no
-/// whole zip archive.
-[[nodiscard]] Result<bool> is_torch_archive(const std::filesystem::path& path);
+/// What a zip archive holds: nothing of torch.save, as an NPZ archive, a tensor by itself, or anything else.
+enum class TorchContent { kNoTorch, kTensor, kOther };
+/// Looks at names and at the first bytes of the pickle. Fails with kInvalidInput where it is no whole zip archive.
+[[nodiscard]] Result<TorchContent> torch_content(const std::filesystem::path& path);
 
 }  // namespace evenkeel

@@ -152,6 +152,7 @@ class TraceCollector : public RecordingSink {
       first_ = header;
       trace_.shape.layer_ids = header.layer_ids;
       trace_.paths.top_k = header.top_k;
+      trace_.experts_per_token = header.experts_per_token;
       if (header.top_k > 0) trace_.paths.layer_of_round = header.layer_of_round;
       trace_.paths_one_in = header.paths_one_in;
     }

@@ -30,6 +30,8 @@ struct Trace {
   /// Layers without load anywhere in the recording that nothing names MoE layers, by number, ascending. read_traces()
   /// takes them as dense; a profile keeps their rows, for another recording may have load there.
   std::vector<int> undecided_layers = {};
+  /// Experts a token chooses in a round, where loads alone are known and the recording tells.
+  std::optional<std::size_t> experts_per_token = {};
 
   /// What a hold-out splits: sequences, or windows where there are loads.
   [[nodiscard]] std::size_t parts() const { return load_windows.empty() ? paths.sequences() : load_windows.size(); }

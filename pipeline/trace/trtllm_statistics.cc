@@ -46,7 +46,13 @@ struct Rank {
   std::size_t next = 0;
 };
 
-Result<std::size_t> read_experts(const std::filesystem::path& folder) {
+struct MetaInfo {
+  std::size_t experts = 0;
+  /// Older versions lack it.
+  std::optional<std::size_t> experts_per_token;
+};
+
+Result<MetaInfo> read_meta_info(const std::filesystem::path& folder) {
   const auto path = folder / kMetaInfo;
   EVENKEEL_TRY(meta, read_json(path));
   if (!meta.is_object() || !meta.contains("num_experts")) {
@@ -57,7 +63,15 @@ Result<std::size_t> read_experts(const std::filesystem::path& folder) {
     return invalid_input(fmt::format("{}: num_experts is {}; give a whole number from 1 to {}", path.string(),
                                      brief(experts), kExpertsMax));
   }
-  return experts.get<std::size_t>();
+  MetaInfo info{experts.get<std::size_t>(), std::nullopt};
+  if (!meta.contains("num_experts_per_token")) return info;
+  const auto& top_k = meta["num_experts_per_token"];
+  if (!top_k.is_number_unsigned() || top_k == 0 || top_k > kTopKMax) {
+    return invalid_input(fmt::format("{}: num_experts_per_token is {}; give a whole number from 1 to {}", path.string(),
+                                     brief(top_k), kTopKMax));
+  }
+  info.experts_per_token = top_k.get<std::size_t>();
+  return info;
 }
 
 /// The ranks' files in the order of their ranks.
@@ -166,7 +180,8 @@ bool is_trtllm_statistics(const std::filesystem::path& path) {
 
 Status read_trtllm_statistics(const std::filesystem::path& folder, const ReadOptions& options, RecordingSink& sink) {
   const std::string path = folder.string();
-  EVENKEEL_TRY(experts, read_experts(folder));
+  EVENKEEL_TRY(info, read_meta_info(folder));
+  const std::size_t experts = info.experts;
   EVENKEEL_TRY_STATUS(check_experts(path, experts, options));
   EVENKEEL_TRY(files, rank_files(folder));
   std::vector<Rank> ranks;
@@ -188,6 +203,7 @@ Status read_trtllm_statistics(const std::filesystem::path& folder, const ReadOpt
   header.layer_ids.assign(layers.begin(), layers.end());
   header.moe_layer_ids = header.layer_ids;
   header.experts = experts;
+  header.experts_per_token = info.experts_per_token;
   header.has_loads = true;
   EVENKEEL_TRY_STATUS(sink.begin(path, header));
   std::size_t done = 0;

@@ -17,28 +17,11 @@ using simdjson::dom::element;
 
 constexpr std::string_view kRecordType = "eplb_load_stats";
 /// A record of 100 layers of 1,000 slots takes 1.5 MB.
-constexpr std::size_t kLineBytesMax = std::size_t{16} << 20;
 
 std::string shown(const element& value) {
   if (value.is_array()) return fmt::format("a list of {}", value.get_array().size());
   if (value.is_object()) return "an object";
   return brief(nlohmann::json::parse(std::string(simdjson::minify(value))));
-}
-
-/// Reads the next line without its end; false after the last. Fails with kInvalidInput for too long a line.
-Result<bool> next_line(std::ifstream& in, const std::string& where, std::string& line) {
-  line.clear();
-  constexpr int kEnd = std::ifstream::traits_type::eof();
-  std::streambuf& bytes = *in.rdbuf();
-  int byte = bytes.sbumpc();
-  if (byte == kEnd) return false;
-  for (; byte != kEnd && byte != '\n'; byte = bytes.sbumpc()) {
-    if (line.size() == kLineBytesMax) {
-      return invalid_input(fmt::format("{}: it has above {} bytes; give one record a line", where, kLineBytesMax));
-    }
-    line.push_back(static_cast<char>(byte));
-  }
-  return true;
 }
 
 /// One line: loads and map, both [layers, slots].
@@ -64,6 +47,8 @@ Result<element> field(simdjson::dom::object record, std::string_view name, const
 Result<Record> parse_record(simdjson::dom::parser& parser, const std::string& line, const std::string& where) {
   element document;
   if (const auto error = parser.parse(line).get(document)) {
+    if (const auto word = not_a_number(line); !word.empty())
+      return invalid_input(fmt::format("{}: it holds {}, which is no number in JSON; give whole numbers", where, word));
     return invalid_input(
         fmt::format("{}: it is not valid JSON ({}); give one record a line", where, simdjson::error_message(error)));
   }
@@ -229,7 +214,7 @@ Status read_vllm_statistics(const std::filesystem::path& file, const ReadOptions
   std::uint64_t bytes_read = 0;
   for (std::size_t number = 1;; ++number) {
     const std::string where = fmt::format("{}: line {}", path, number);
-    EVENKEEL_TRY(is_line, next_line(in, where, line));
+    EVENKEEL_TRY(is_line, read_line(in, where, line));
     if (!is_line) break;
     bytes_read += line.size() + 1;
     if (line.find_first_not_of(" \t\r") == std::string::npos) continue;

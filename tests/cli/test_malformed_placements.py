@@ -48,7 +48,7 @@ class MalformedPlacements(RefusalTest):
     def test_recordings_are_named_with_the_command_that_reads_them(self):
         step = json.dumps({"record_type": "eplb_load_stats", "version": 1, "step": 7, "num_ranks": 2, "expert_load": [[1, 2]], "p2l_map": [[0, 1]]})
         for content, kind in (('{"logical_count": [[1, 2]]}', "SGLang's recorded counts"), (f"{step}\n{step}\n", "vLLM's recorded loads"),
-                              (npy("|u1", "(1, 1, 1)", b"\0"), "NumPy array")):
+                              (npy("|u1", "(1, 1, 1)", b"\2"), "NumPy array")):
             self.refuse_map(content, kind, "evenkeel partition")
         self.refuse(2, ["day.npz", "native NPZ trace", "evenkeel partition"], "convert", DAY, "-o", "-", "--format", "sglang")
         self.refuse(2, ["native NPZ trace"], "evaluate", DAY, "--gpus", 8, "--placement", npz(self.folder / "t.npz", ids=npy("|u1", "(1, 1, 1)", b"\0")))
@@ -93,7 +93,7 @@ class MalformedPlacements(RefusalTest):
             self.refuse_map(f'{{"physical_to_logical_map": [[0, {value}]]}}', f"physical_to_logical_map[0][1] is {shown}")
 
     def test_nan(self):
-        self.refuse_map("[[0, NaN]]", "not valid JSON")
+        self.refuse_map("[[0, NaN]]", "holds NaN at byte")
         self.refuse_map(TRTLLM.replace("3, 0, 1]", "3, 0, .nan]"), 'initial_global_assignments.3[5] is ".nan"')
 
     def test_more_experts_than_slots(self):
@@ -158,7 +158,6 @@ class MalformedPlacements(RefusalTest):
     # TensorRT-LLM.
     def test_unknown_yaml_key(self):
         self.refuse_map(TRTLLM + "num_slot: 6\n", "unknown key 'num_slot'; did you mean 'num_slots'?")
-        self.refuse_map(TRTLLM.replace("layer_updates_per_iter: 0\n", ""), "key 'layer_updates_per_iter' is missing")
 
     def test_layer_set_twice_in_yaml(self):
         self.refuse_map(TRTLLM.replace("  4:", "  3:"), "line 3", "key '3' is set twice")
@@ -185,15 +184,6 @@ class MalformedPlacements(RefusalTest):
         self.refuse_map(TRTLLM[:TRTLLM.index("num_slots")], "key 'num_slots' is missing")
 
     # vllm-ascend.
-    def test_devices_and_layers_out_of_order(self):
-        layer = ASCEND["layer_list"][0]
-        swapped = changed(ASCEND, "layer_list", 0, "device_list", layer["device_list"][::-1])
-        self.refuse_map(swapped, "layer_list[0].device_list[0]: device_id is 1", "here 0")
-        self.refuse_map(changed(ASCEND, "layer_list", 0, "layer_id", 3), "layer_list[0]: layer_id is 3")
-
-    def test_duplicate_layer(self):
-        self.refuse_map(json.dumps({"moe_layer_count": 2, "layer_list": ASCEND["layer_list"] * 2}), "layer_list[1]: layer_id is 0")
-
     def test_devices_of_unequal_size(self):
         self.refuse_map(changed(ASCEND, "layer_list", 0, "device_list", 1, "device_expert", [3, 0]), "device_list[1].device_expert is a list of 2")
         self.refuse_map(changed(ASCEND, "layer_list", 0, "device_list", 0, "device_expert", []), "device_list[0].device_expert is a list of 0")

@@ -209,14 +209,14 @@ class SglangRecordings(CommandTest):
         self.assertFalse(marker.exists())
 
     def test_unknown_types(self):
-        self.refuse(["torch.HalfStorage"], self.save_stat("a.pt", torch.ones(1, 1, 1, dtype=torch.float16)))
+        self.refuse(["torch.ComplexFloatStorage"], self.save_stat("a.pt", torch.ones(1, 1, 1, dtype=torch.complex64)))
         self.refuse(["_rebuild_parameter"], self.save_stat("a.pt", torch.nn.Parameter(torch.ones(1, 1, 1))))
 
     def test_bad_counts(self):
         for value in (float("nan"), float("inf"), -1.0, 0.5):
             tensor = torch.ones(2, LAYERS, EXPERTS, dtype=torch.float64)
             tensor[1, 2, 3] = value
-            self.refuse(["logical_count[1][0, 2, 3] is"], self.save_stat("a.pt", tensor))
+            self.refuse(["logical_count[1, 2, 3] is"], self.save_stat("a.pt", tensor))
 
     def test_truncated(self):
         whole = self.save_stat("whole.pt", counts(5, LAYERS, EXPERTS)).read_bytes()

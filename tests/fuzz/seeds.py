@@ -68,7 +68,7 @@ def torch_pickle(value):
     modules = {name: types.ModuleType(name) for name in ("torch", "torch._utils")}
     modules["torch._utils"]._rebuild_tensor_v2 = _rebuild_tensor_v2
     _rebuild_tensor_v2.__module__ = "torch._utils"
-    for kind in ("IntStorage", "LongStorage"):
+    for kind in ("ByteStorage", "IntStorage", "LongStorage"):
         setattr(modules["torch"], kind, type(kind, (), {"__module__": "torch", "__qualname__": kind}))
     out = io.BytesIO()
     pickler = pickle.Pickler(out, 2)
@@ -105,12 +105,16 @@ SEEDS = {
         npy(IDS.clip(0).astype("u1")[:, :, :1]),
         npy(np.arange(4, dtype="<u8").reshape(1, 1, 4)),
         npy(np.array([[[0, 0], [1, 2], [0, 0], [2, 3]]] * 2, "u1")),
+        npy(np.array([[6, 0, 0, 3], [0, 9, 1, 1]], "<f4")),
     ],
     "sglang-counts": [b'{"logical_count": [[0, 0], [1.0, 2e0]]}', b'{"rank": 0, "logical_count": [[[1, 2]], [[3, 4]]], "average": [null, {"a": "b"}]}'],
     "vllm-statistics": [
         vllm([[10, 1, 5, 2], [2, 8, 1, 3]], [[0, 1, 2, 0], [0, 1, 2, 2]]),
         vllm([[1, 2, 0], [0, 1, 2]], [[0, 1, -1], [1, 0, 0]]) + b"\n" + vllm([[3, 2, 0], [0, 1, 2]], [[1, 0, 1], [1, 0, 0]]).strip(),
     ],
+    "layer-lines": [b'{"layer": 1, "counts": [1, 2]}\n{"layer": 3, "counts": [0, 4.0]}\n{"layer": 1, "counts": [1, 2]}\n{"layer": 3, "counts": [5, 6]}\n'],
+    "torch-counts": [torch_pickle(Tensor("IntStorage", "0", 2, 4)), torch_pickle(Tensor("ByteStorage", "0", 4, 4))],
+    "torch-placement": [torch_pickle({"physical_to_logical_map": Tensor("ByteStorage", "0", 4, 6)})],
     "trtllm-statistics": [safetensors({"1_3": [1, 2, 3, 4], "1_4": [5, 6, 7, 8], "2_3": [9, 0, 1, 2], "2_4": [0, 0, 0, 1]}), safetensors({"7_0": [1, 0, 0, 0]})],
     "cluster": [b"gpus: 8\nnodes: 2\n", b"{gpus: 4, intra_node: {bandwidth_gb_per_s: 4.5e2, latency_us: 3}}\n",
                 b"name: a\ngpus: 4\nspeeds: [3x1, 0.5]\nslots: 9\n---\nname: b\ngpus: 2\nmemory_gb: [1, 2e1]\nlayers: 0-3\nstage: decode\n"],

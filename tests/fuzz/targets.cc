@@ -9,6 +9,8 @@
 #include "pipeline/config/cluster_file.h"
 #include "pipeline/config/model_file.h"
 #include "pipeline/engine/placement_file.h"
+#include "pipeline/trace/counts_table.h"
+#include "pipeline/trace/layer_lines.h"
 #include "pipeline/trace/npy_recording.h"
 #include "pipeline/trace/npz_recording.h"
 #include "pipeline/trace/sglang_counts.h"
@@ -80,6 +82,21 @@ Status read_sglang(const Path& folder, const std::string& content) {
       testing::write_torch(folder, "input.pt", content, {{"0", std::string(64, '\1')}, {"1", std::string(64, '\0')}});
   ContractSink sink;
   return read_sglang_recording(std::vector{path}, options_for(content), sink);
+}
+
+/// The bytes are the pickle of one tensor, or of a placement.
+Status read_tensor(const Path& folder, const std::string& content) {
+  const auto path = testing::write_torch(folder, "input.pt", content, {{"0", std::string(64, '\1')}});
+  ContractSink sink;
+  return read_torch_counts(path, options_for(content), sink);
+}
+
+Status read_torch_map(const Path& folder, const std::string& content) {
+  std::string experts;
+  for (char i = 0; i < 64; ++i) experts += static_cast<char>(i % 4);
+  const auto path = testing::write_torch(folder, "input.pt", content, {{"0", experts}});
+  EVENKEEL_TRY(placement, read_placement(path, {{1, 2}, 4, 3}, 2, 1));
+  return placement.layers() == 2 ? Status() : invalid_input("it has other layers than the model");
 }
 
 Status read_model_input(const Path& folder, const std::string& content) {
@@ -160,7 +177,7 @@ Status read_recorded_counts(const Path& folder, const std::string& content) {
   return {};
 }
 
-constexpr std::array<Target, 17> kTargets{{
+constexpr std::array<Target, 20> kTargets{{
     {"npz-trace", read_npz},
     {"npz-ids", read_ids},
     {"npz-loads", read_loads},
@@ -169,6 +186,9 @@ constexpr std::array<Target, 17> kTargets{{
     {"npy", read_recording<read_npy_recording>},
     {"sglang-counts", read_recording<read_sglang_counts>},
     {"vllm-statistics", read_recording<read_vllm_statistics>},
+    {"layer-lines", read_recording<read_layer_lines>},
+    {"torch-counts", read_tensor},
+    {"torch-placement", read_torch_map},
     {"trtllm-statistics", read_trtllm},
     {"cluster", read_cluster_input},
     {"placement", read_placement_input},

@@ -46,7 +46,8 @@ class PrintingSink : public RecordingSink {
 
 Status dump(std::span<const std::filesystem::path> files) {
   for (const auto& file : files) {
-    EVENKEEL_TRY(is_torch, is_torch_archive(file));
+    EVENKEEL_TRY(content, torch_content(file));
+    const bool is_torch = content != TorchContent::kNoTorch;
     if (!is_torch) return invalid_input(file.string() + ": it is no file of torch.save");
   }
   PrintingSink sink;

@@ -98,7 +98,10 @@ TEST(NpyRecording, refuses_malformed_files) {
       {"PK\x03\x04 something else", "not a NumPy array"},
       {npy("|u1", "(2, 2, 2)", "1234"), "claims shape (2, 2, 2)"},
       {npy("|u1", "(1, 2, 2)", "12345"), "5 bytes follow"},
-      {npy("|u1", "(4, 4)", std::string(16, '\1')), "[tokens, layers, top-k]"},
+      {npy("|u1", "(16,)", std::string(16, '\1')), "[tokens, layers, top-k], or counts [layers, experts]"},
+      {npy("|u1", "(0, 4)", ""), "of counts 1 to 4096 layers"},
+      {npy("|i1", "(1, 2)", "\x01\xfb"), "counts[0, 1] is -5"},
+      {npy("|u1", "(1, 2)", std::string(2, '\0')), "all its counts are zero"},
       {npy("<f4", "(1, 1, 1)", "1234"), "kind 'f'"},
       {npy("|b1", "(1, 1, 1)", "1"), "kind 'b'"},
       {npy(">i4", "(1, 1, 1)", "1234"), "dtype"},
@@ -110,7 +113,7 @@ TEST(NpyRecording, refuses_malformed_files) {
       {npy("<i8", "(2305843009213693952, 2, 1)", ""), "0 bytes follow"},
       {npy("|i1", "(1, 1, 2)", "\x01\xfb"), "ids[0, 0, 1] is -5"},
       {npy("<u4", "(1, 2, 1)", bytes_of<std::uint32_t>({1, 70000})), "ids[0, 1, 0] is 70000"},
-      {npy("|u1", "(1, 1, 2)", "\x01\x01"), "expert 1 twice"},
+      {npy("|u1", "(1, 1, 3)", "\x01\x01\x02"), "expert 1 twice"},
   };
   for (const auto& [content, words] : cases) {
     CollectingSink sink;

@@ -91,7 +91,7 @@ TEST(SglangCounts, refuse_malformed_files) {
       {"[[1, 2]]", "no key logical_count"},
       {"3", "no key logical_count"},
       {"{}", "no key logical_count"},
-      {R"({"logical_count": [[1, 2]]} {})", "not valid JSON at byte"},
+      {R"({"logical_count": [[1, 2]]} {})", "another JSON document begins at byte"},
       {R"({"logical_count": [[1, 1e999]]})", "not valid JSON at byte"},
       {R"({"logical_count": [[1, 2]], "logical_count": [[1, 2]]})", "logical_count is given twice"},
       {R"({"logical_count": 5})", "logical_count is 5; give a list of layers"},
