@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "partition/foundation/check.h"
+#include "partition/model/load_distance.h"
 
 namespace evenkeel {
 namespace {
@@ -18,30 +19,33 @@ constexpr double kSuddenRatio = 2;
 constexpr double kChanceDeviations = 2;
 /// Windows before "usual" means something.
 constexpr std::size_t kUsualWindowsMin = 3;
+/// More than so many times what chance makes is no chance.
+constexpr double kChanceVariations = 2;
 
 double kept_after_a_window(double half_life_windows) {
   return half_life_windows == 0 ? 0.0 : std::exp2(-1.0 / half_life_windows);
 }
 
-/// Half the sum of absolute differences of two distributions, mean over the layers that have both.
-double total_variation(const Grid<double>& foretold, const Grid<std::uint64_t>& seen) {
-  double sum = 0;
-  std::size_t layers = 0;
+/// Mean over the layers that have load in both.
+struct Miss {
+  double variation = 0;
+  /// What it would be by chance.
+  double noise = 0;
+};
+
+Miss miss_of(const Grid<double>& foretold, const Grid<std::uint64_t>& seen) {
+  Miss miss;
+  double layers = 0;
   for (std::size_t layer = 0; layer < seen.rows(); ++layer) {
     const auto seen_row = seen[layer];
     const auto foretold_row = foretold[layer];
-    const auto seen_total = static_cast<double>(std::accumulate(seen_row.begin(), seen_row.end(), std::uint64_t{0}));
-    const double foretold_total = std::accumulate(foretold_row.begin(), foretold_row.end(), 0.0);
-    if (seen_total <= 0 || foretold_total <= 0) continue;
-    double differences = 0;
-    for (std::size_t expert = 0; expert < seen_row.size(); ++expert) {
-      differences +=
-          std::abs(static_cast<double>(seen_row[expert]) / seen_total - foretold_row[expert] / foretold_total);
-    }
-    sum += differences / 2;
+    const auto has_load = [](auto tokens) { return tokens > 0; };
+    if (std::ranges::none_of(seen_row, has_load) || std::ranges::none_of(foretold_row, has_load)) continue;
+    miss.variation += load_variation(foretold_row, seen_row);
+    miss.noise += sampling_noise(foretold_row, seen_row);
     ++layers;
   }
-  return layers == 0 ? 0.0 : sum / static_cast<double>(layers);
+  return layers == 0 ? Miss() : Miss{miss.variation / layers, miss.noise / layers};
 }
 
 }  // namespace
@@ -62,12 +66,15 @@ void LoadForecast::take(const Grid<std::uint64_t>& load_tokens) {
 void LoadForecast::score(const Grid<std::uint64_t>& load_tokens) {
   const double kept = kept_after_a_window(kScoreHalfLife);
   std::array<double, kHalfLives.size()> missed{};
-  for (std::size_t i = 0; i < memories_.size(); ++i) missed[i] = total_variation(memories_[i].tokens, load_tokens);
+  const Miss last = miss_of(memories_[0].tokens, load_tokens);
+  for (std::size_t i = 0; i < memories_.size(); ++i) missed[i] = miss_of(memories_[i].tokens, load_tokens).variation;
   drift_ = missed[best_];
   is_sudden_ = usual_windows_ >= kUsualWindowsMin && drift_ > kSuddenRatio * usual_drift_;
   for (std::size_t i = 0; i < missed.size(); ++i) missed_[i] = missed_[i] * kept + missed[i];
-  // Of equals the longest: it knows most.
-  for (std::size_t i = best_ = 0; i < missed_.size(); ++i) best_ = missed_[i] <= missed_[best_] ? i : best_;
+  // Of equals the longest: it knows most. But the second window is as far from all, and where that is no chance the last
+  // window is the better guess.
+  const bool has_moved = windows_ == 1 && last.variation > kChanceVariations * last.noise;
+  for (std::size_t i = best_ = 0; i < missed_.size() && !has_moved; ++i) best_ = missed_[i] <= missed_[best_] ? i : best_;
   if (is_sudden_) return;
   // A plain mean first, which turns into a decayed one.
   ++usual_windows_;

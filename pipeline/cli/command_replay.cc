@@ -29,7 +29,8 @@ struct ReplayArguments {
   ModelArguments model;
   std::vector<std::string> policies{"evenkeel"};
   std::vector<std::size_t> redundant{0};
-  std::vector<double> slack{ReplayOptions{}.slack_ratio};
+  /// Empty: the modelled step decides.
+  std::vector<double> slack;
   /// Empty: those of the cluster.
   std::vector<std::size_t> nodes;
   std::optional<std::filesystem::path> start;
@@ -41,7 +42,8 @@ struct ReplayArguments {
 /// The same day on one number of nodes, with one number of redundant slots and one slack.
 class Day {
  public:
-  Day(const ReplayArguments& arguments, const Cluster& cluster, std::size_t redundant, double slack_ratio)
+  Day(const ReplayArguments& arguments, const Cluster& cluster, std::size_t redundant,
+      std::optional<double> slack_ratio)
       : options_(arguments.options) {
     options_.policy.cluster = cluster;
     options_.slack_ratio = slack_ratio;
@@ -71,14 +73,16 @@ class Day {
         EVENKEEL_TRY(rebalancing, make_rebalancing(name, options_));
         lanes_.emplace_back(std::move(rebalancing), options_);
       }
+      EVENKEEL_TRY_STATUS(begin_unlimited());
     }
     for (Lane& lane : lanes_) EVENKEEL_TRY_STATUS(lane.serve(window));
-    return {};
+    return unlimited_ ? unlimited_->serve(window) : Status();
   }
 
   ReplayedDay take() && {
-    ReplayedDay day{options_.policy.cluster.nodes, options_.redundant, options_.slack_ratio, {}, 0, {}};
+    ReplayedDay day{options_.policy.cluster.nodes, options_.redundant, options_.slack_ratio, {}, {}, 0, {}};
     for (Lane& lane : lanes_) day.lanes.push_back(std::move(lane).take());
+    if (unlimited_) day.unlimited = std::move(*unlimited_).take();
     return day;
   }
 
@@ -90,9 +94,21 @@ class Day {
   [[nodiscard]] const ReplayOptions& options() const { return options_; }
 
  private:
+  /// What the limit on moves costs evenkeel's own policy is seen beside it.
+  Status begin_unlimited() {
+    if (options_.policy.moves_ratio_max >= 1 || std::ranges::find(names_, "evenkeel") == names_.end()) return {};
+    unlimited_options_ = options_;
+    unlimited_options_.policy.moves_ratio_max = 1;
+    EVENKEEL_TRY(rebalancing, make_rebalancing("evenkeel", unlimited_options_));
+    unlimited_.emplace(std::move(rebalancing), unlimited_options_);
+    return {};
+  }
+
   ReplayOptions options_;
+  ReplayOptions unlimited_options_;
   std::vector<std::string> names_;
   std::vector<Lane> lanes_;
+  std::optional<Lane> unlimited_;
 };
 
 /// Refuses sweeps of what nothing looks at.
@@ -117,7 +133,9 @@ std::vector<std::unique_ptr<Day>> days_of(const ReplayArguments& arguments) {
     cluster.nodes = nodes;
     ok_or_exit(cluster.validate());
     for (const std::size_t redundant : arguments.redundant) {
-      for (const double slack : arguments.slack) {
+      std::vector<std::optional<double>> slacks(arguments.slack.begin(), arguments.slack.end());
+      if (slacks.empty()) slacks.emplace_back();
+      for (const auto& slack : slacks) {
         days.push_back(std::make_unique<Day>(arguments, cluster, redundant, slack));
         days.back()->check_names();
       }
@@ -186,10 +204,10 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
       ->capture_default_str();
   add_setting(command, "--slack", arguments.slack,
               "Largest accepted load above the best found, of plans on token paths, as a ratio; several with commas "
-              "replay the day with each")
+              "replay the day with each; default: auto, the modelled step decides")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
+      ->default_str("auto");
   add_setting(command, "--sweep-nodes", arguments.nodes,
               "Nodes that the GPUs are spread over, with commas: the day is replayed with each")
       ->delimiter(',');

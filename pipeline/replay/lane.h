@@ -25,8 +25,8 @@ struct ReplayOptions {
   std::size_t redundant = 0;
   /// As ProblemOptions::groups.
   std::size_t groups = 1;
-  /// As ProblemOptions::load_slack_ratio, of plans on token paths.
-  double slack_ratio = 0.02;
+  /// As ProblemOptions::load_slack_ratio, of plans on token paths; absent: the modelled step decides under dispatch.
+  std::optional<double> slack_ratio = std::nullopt;
   /// What serves the first window; absent: the contiguous placement.
   std::optional<Placement> start = std::nullopt;
   /// Of each plan, so that every machine replays the same.

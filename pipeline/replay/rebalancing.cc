@@ -17,7 +17,11 @@ Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& opt
   place_options.problem.redundant = options.redundant;
   place_options.problem.groups = options.groups;
   place_options.problem.objective.comm = options.comm;
-  place_options.problem.load_slack_ratio = options.slack_ratio;
+  if (options.slack_ratio) {
+    place_options.problem.load_slack_ratio = *options.slack_ratio;
+  } else {
+    place_options.problem.step = options.policy.step_time;
+  }
   place_options.effort.work_units = options.work_units;
   place_options.effort.seed = options.seed;
   place_options.problem.replan = std::move(replan);

@@ -23,8 +23,9 @@ struct ReplayVerdict {
 
 /// Sets the best of a day's policies that could run (all but never and the oracle) against never, of this day or of the
 /// one that a sweep starts from: rebalance where it serves at least `gain_min_ratio` more tokens a second, migrations
-/// included.
+/// included. `unlimited` is evenkeel's own policy without its limit on moves,
+/// null where it has none: where the limit cost something, the reason says what.
 [[nodiscard]] ReplayVerdict verdict_of(std::span<const LaneResult> lanes, const LaneResult& never,
-                                       const PolicyOptions& options);
+                                       const PolicyOptions& options, const LaneResult* unlimited);
 
 }  // namespace evenkeel

@@ -24,7 +24,7 @@ ordered_json lane_json(const LaneResult& lane, const ReplayedDay& day, const Pol
       {"policy", lane.policy},
       {"nodes", day.nodes},
       {"redundant", day.redundant},
-      {"slack", day.slack_ratio},
+      {"slack", day.slack_ratio ? ordered_json(*day.slack_ratio) : ordered_json("auto")},
       {"throughput", lane.throughput(options)},
       {"step_time_seconds", lane.step_seconds_mean()},
       {"step_time_p99_seconds", lane.step_seconds_tail()},
@@ -90,7 +90,7 @@ class Sweep {
     std::vector<std::string> cells;
     if (has_nodes_) cells.push_back(fmt::format("{}", day.nodes));
     if (has_redundant_) cells.push_back(fmt::format("{}", day.redundant));
-    if (has_slack_) cells.push_back(fmt::format("{}", day.slack_ratio));
+    if (has_slack_) cells.push_back(day.slack_ratio ? fmt::format("{}", *day.slack_ratio) : "auto");
     return cells;
   }
   /// Such as "2 nodes, 32 redundant: "; empty for a single day.
@@ -123,7 +123,7 @@ void judge(std::vector<ReplayedDay>& days, const PolicyOptions& options) {
   for (ReplayedDay& day : days) {
     const LaneResult& never = never_of(std::ranges::find(days, day.nodes, &ReplayedDay::nodes)->lanes);
     day.never_throughput = never.throughput(options);
-    day.verdict = verdict_of(day.lanes, never, options);
+    day.verdict = verdict_of(day.lanes, never, options, day.unlimited ? &*day.unlimited : nullptr);
   }
 }
 

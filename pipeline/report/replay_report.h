@@ -16,8 +16,11 @@ namespace evenkeel {
 struct ReplayedDay {
   std::size_t nodes = 1;
   std::size_t redundant = 0;
-  double slack_ratio = 0;
+  /// Absent: the modelled step decides.
+  std::optional<double> slack_ratio;
   std::vector<LaneResult> lanes;
+  /// Of evenkeel's own policy without its limit on moves, where it has one.
+  std::optional<LaneResult> unlimited{};
   /// What throughputs are set against: never's of the first day on as many nodes.
   double never_throughput = 0;
   ReplayVerdict verdict;

@@ -90,13 +90,9 @@ const std::vector<Column>& columns() {
          return cell(part, "{:.4f}", [](const Metrics& m) { return std::optional(m.imbalance_mean); });
        }},
       {"by window", [](Part, ByWindow value) { return value ? fmt::format("{:.4f}", *value) : "-"; }},
-      {"worst",
-       [](Part part, ByWindow) {
-         return cell(part, "{:.3f}", [](const Metrics& m) { return std::optional(m.imbalance_worst); });
-       }},
       {"same-GPU",
        [](Part part, ByWindow) { return cell(part, "{:.4f}", [](const Metrics& m) { return m.same_gpu_share; }); }},
-      {"GPUs/token",
+      {"GPUs",
        [](Part part, ByWindow) { return cell(part, "{:.3f}", [](const Metrics& m) { return m.gpus_touched; }); }},
       {"step ms", [](Part part, ByWindow) {
          return cell(part, "{:.3f}", [](const Metrics& m) { return std::optional(m.step_time_seconds * 1e3); });
@@ -104,10 +100,11 @@ const std::vector<Column>& columns() {
   return all;
 }
 
-/// Those of the columns in which a row has something.
-std::vector<Column> filled_columns(const std::vector<ScoreRow>& rows) {
+/// Those of the columns in which a row has something, of communication what is asked about.
+std::vector<Column> filled_columns(const std::vector<ScoreRow>& rows, Comm comm) {
   std::vector<Column> filled;
   std::ranges::copy_if(columns(), std::back_inserter(filled), [&](const Column& column) {
+    if (column.name == (comm == Comm::kDispatch ? "same-GPU" : "GPUs")) return false;
     return std::ranges::any_of(rows, [&](const ScoreRow& row) {
       return column.cell(row.in_sample, row.fitted_by_window) != "-" ||
              column.cell(row.held_out, row.held_out_by_window) != "-";
@@ -146,11 +143,11 @@ std::string legend(const std::vector<ScoreRow>& rows, Comm comm, const StepTimeM
   const bool is_fitted = std::ranges::any_of(
       rows, [](const ScoreRow& row) { return row.solve_seconds.has_value() && !row.held_out.has_value(); });
   std::string text = fmt::format(
-      "{}step: modelled, of {} tokens, {}{}\n", fastest(rows) ? "* least step; " : "", step_time.batch_tokens,
-      !has_paths                ? "computing alone: loads do not tell communication"
-      : comm == Comm::kDispatch ? "dispatch communication"
-                                : "resident communication",
-      is_fitted ? "; on the traffic that was fitted: traffic to come is worse" : "");
+      "{}step: modelled, {} tokens, {}\n", fastest(rows) ? "* least step; " : "", step_time.batch_tokens,
+      !has_paths                ? "computing alone (loads tell no communication)"
+      : comm == Comm::kDispatch ? "dispatch; GPUs: that a token goes to in a layer"
+                                : "resident; same-GPU: share of hops that stay");
+  if (is_fitted) text += "figures are of the traffic that was fitted; traffic to come will be worse\n";
   for (const ScoreRow& row : rows) {
     for (const std::string& note : row.not_honoured) {
       if (!note.ends_with("looks at loads alone")) text += note + "\n";
@@ -245,8 +242,12 @@ std::optional<double> imbalance_by_window(const RoutingProfile& profile, const P
 
 std::string scores_table(const std::vector<ScoreRow>& rows, Comm comm, const StepTimeModel& step_time) {
   const bool has_held_out = std::ranges::any_of(rows, [](const ScoreRow& row) { return row.held_out.has_value(); });
-  const std::vector<Column> parts = filled_columns(rows);
-  std::vector<std::string> header{"strategy", "status", "solve s"};
+  const std::vector<Column> parts = filled_columns(rows, comm);
+  const auto is_ok = [](const ScoreRow& row) { return row.status == SolveStatus::kOk; };
+  const bool has_status = !std::ranges::all_of(rows, is_ok);
+  std::vector<std::string> header{"strategy"};
+  if (has_status) header.emplace_back("status");
+  header.emplace_back("solve s");
   const std::size_t in_sample = header.size();
   for (int count = has_held_out ? 2 : 1; count > 0; --count)
     std::ranges::transform(parts, std::back_inserter(header), &Column::name);
@@ -264,8 +265,9 @@ std::string scores_table(const std::vector<ScoreRow>& rows, Comm comm, const Ste
   }
   const ScoreRow* const best = fastest(rows);
   for (const ScoreRow& row : rows) {
-    std::vector<std::string> cells{row.strategy + (&row == best ? " *" : ""), std::string(status_name(row.status)),
-                                   row.solve_seconds ? fmt::format("{:.2f}", *row.solve_seconds) : "-"};
+    std::vector<std::string> cells{row.strategy + (&row == best ? " *" : "")};
+    if (has_status) cells.emplace_back(status_name(row.status));
+    cells.push_back(row.solve_seconds ? fmt::format("{:.2f}", *row.solve_seconds) : "-");
     for (const Column& column : parts) cells.push_back(column.cell(row.in_sample, row.fitted_by_window));
     if (has_held_out) {
       for (const Column& column : parts) cells.push_back(column.cell(row.held_out, row.held_out_by_window));

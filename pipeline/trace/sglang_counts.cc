@@ -56,8 +56,13 @@ class Steps {
     std::ranges::copy(cells_, loads.cells().begin());
     cells_.clear();
     layers_ = 0;
+    // Unused rows of the recorder's ring.
+    if (std::ranges::all_of(loads.cells(), [](std::uint64_t tokens) { return tokens == 0; })) return {};
+    has_load_ = true;
     return sink_.loads({.load_tokens = std::move(loads)});
   }
+
+  [[nodiscard]] bool has_load() const { return has_load_; }
 
  private:
   [[nodiscard]] std::size_t row_size_max() const { return experts_ == 0 ? kExpertsMax : experts_; }
@@ -77,6 +82,7 @@ class Steps {
   std::string path_;
   const ReadOptions& options_;
   RecordingSink& sink_;
+  bool has_load_ = false;
   /// Of the present step, [layers_, experts_].
   std::vector<std::uint64_t> cells_;
   std::size_t layers_ = 0;
@@ -98,6 +104,7 @@ class CountsHandler : public nlohmann::json_sax<json> {
   }
 
   [[nodiscard]] const Status& status() const { return status_; }
+  [[nodiscard]] bool has_load() const { return steps_.has_load(); }
   [[nodiscard]] bool has_counts() const { return has_counts_; }
   [[nodiscard]] bool is_placement() const { return is_placement_; }
 
@@ -239,6 +246,7 @@ Status read_sglang_counts(const std::filesystem::path& file, const ReadOptions& 
     return invalid_input(
         fmt::format("{}: it has no key {}; give a native NPZ trace or SGLang's recorded counts", path, kKey));
   }
+  if (!handler.has_load()) return invalid_input(fmt::format("{}: {} is all zero; record some traffic first", path, kKey));
   return sink.end();
 }
 

@@ -175,20 +175,20 @@ Status read_records(const PickleDocument& document, const PickleFields& root, Sg
 
 /// Reads logical_count, with or without steps; what stands beside it does not matter.
 Status read_stat(const PickleDocument& document, const PickleFields& root, SglangDump& dump) {
-  constexpr std::string_view kKey = "logical_count";
-  if (root.find(kKey) == nullptr && root.find("physical_to_logical_map") != nullptr) {
+  constexpr std::string_view kCounts = "logical_count";
+  if (root.find(kCounts) == nullptr && root.find("physical_to_logical_map") != nullptr) {
     return invalid_input(fmt::format(
         "{}: it is a placement, not a recording; read it with evenkeel convert or give it as a placement", dump.path));
   }
-  EVENKEEL_TRY(value, root.at(kKey));
+  EVENKEEL_TRY(value, root.at(kCounts));
   const auto* const id = std::get_if<PickleTensor>(&value);
   dump.is_one_step = id != nullptr && document.tensor(*id).size.size() == 2;
-  EVENKEEL_TRY(counts, root.tensor(kKey, dump.is_one_step ? 2 : 3));
+  EVENKEEL_TRY(counts, root.tensor(kCounts, dump.is_one_step ? 2 : 3));
   if (dump.is_one_step) {
     counts.size.insert(counts.size.begin(), 1);
     counts.stride.insert(counts.stride.begin(), 0);
   }
-  EVENKEEL_TRY_STATUS(check_size(counts, 1, root.where(kKey)));
+  EVENKEEL_TRY_STATUS(check_size(counts, 1, root.where(kCounts)));
   dump.logical_count = std::move(counts);
   return {};
 }

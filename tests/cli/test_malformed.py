@@ -126,7 +126,7 @@ class Malformed(RefusalTest):
         self.refuse_trace(self.text("c.json", '{"logical_count": [[1, 2], [3]]}'), "logical_count[1] is a list of 1")
 
     def test_counts_that_are_all_zero(self):
-        self.refuse_trace(self.text("c.json", '{"logical_count": [[0, 0]]}'), "no layer has any load")
+        self.refuse_trace(self.text("c.json", '{"logical_count": [[0, 0]]}'), "is all zero")
 
     def test_loads_of_one_window_cannot_be_held_out(self):
         path = self.text("c.json", '{"logical_count": [[1, 2]]}')
