@@ -11,6 +11,7 @@
 #include "partition/cost/metrics.h"
 #include "partition/cost/step_time_bound.h"
 #include "partition/migrate/decision.h"
+#include "partition/model/joined_windows.h"
 #include "partition/problem/problem.h"
 
 namespace evenkeel {
@@ -22,10 +23,28 @@ constexpr double kKept = 0.8408964152537145;  // 2^(-1/4)
 /// Tokens of the busiest layer of a forecast: many enough that rounding does not show, few enough for any sum.
 constexpr double kForecastTokens = 1 << 24;
 
+/// Windows that a plan fits at once: traffic that drifts comes back to some of it, seldom to its mean.
+constexpr std::size_t kRecentWindows = 4;
+
 using Seconds = std::chrono::duration<double>;
 
 RoutingProfile profile_of(const ModelShape& shape, const Grid<std::uint64_t>& load_tokens) {
   return {.shape = shape, .windows = {{.load_tokens = load_tokens}}, .paths = {}};
+}
+
+/// Loads in their proportions, the busiest layer with so many tokens: windows then weigh the same.
+Grid<std::uint64_t> scaled(const Grid<std::uint64_t>& load_tokens, double layer_tokens) {
+  std::uint64_t busiest = 1;
+  for (std::size_t layer = 0; layer < load_tokens.rows(); ++layer) {
+    const auto row = load_tokens[layer];
+    busiest = std::max(busiest, std::accumulate(row.begin(), row.end(), std::uint64_t{0}));
+  }
+  const double factor = layer_tokens / static_cast<double>(busiest);
+  Grid<std::uint64_t> loads(load_tokens.rows(), load_tokens.cols());
+  std::ranges::transform(load_tokens.cells(), loads.cells().begin(), [&](std::uint64_t tokens) {
+    return static_cast<std::uint64_t>(std::llround(static_cast<double>(tokens) * factor));
+  });
+  return loads;
 }
 
 /// Experts that a token of this window chose in a layer.
@@ -101,7 +120,22 @@ std::optional<PlanRequest> Policy::close(const std::vector<StageLoad>& window, c
   PlanRequest request{forecast_, options_.cluster, {}};
   request.options.problem.redundant = running.redundant();
   request.options.problem.replan = Replan{running, static_cast<std::size_t>(options_.moves_ratio_max * slots)};
+  // Within a budget of moves windows are added up.
+  if (options_.moves_ratio_max >= 1) {
+    request.options.problem.replan->moves_max.reset();
+    hedge(request);
+  }
   return request;
+}
+
+void Policy::hedge(PlanRequest& request) const {
+  if (stages_.size() != 1) return;
+  RoutingProfile recent{forecast_.shape, {}, {}};
+  for (const Grid<std::uint64_t>& load : stages_.begin()->second.recent)
+    recent.windows.push_back({.load_tokens = scaled(load, kForecastTokens)});
+  if (recent.windows.empty() || join_windows(recent).after == 1) return;
+  request.profile = std::move(recent);
+  request.options.problem.robust = Robust{};
 }
 
 void Policy::take(const std::vector<StageLoad>& window, const Placement& running) {
@@ -124,6 +158,9 @@ void Policy::learn(const std::vector<StageLoad>& window) {
     Memory& memory = stages_[seen.stage];
     memory.forecast.take(seen.load_tokens);
     memory.tokens += static_cast<double>(seen.tokens);
+    if (memory.forecast.is_sudden()) memory.recent.clear();
+    memory.recent.push_back(seen.load_tokens);
+    if (memory.recent.size() > kRecentWindows) memory.recent.pop_front();
     record_.drift += memory.forecast.drift() * static_cast<double>(seen.tokens) / tokens;
     record_.is_sudden = record_.is_sudden || memory.forecast.is_sudden();
   }

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
@@ -112,6 +113,8 @@ class Policy {
     LoadForecast forecast;
     /// Decayed like the middle memory: what share of the traffic is of this stage.
     double tokens = 0;
+    /// The last windows, oldest first; of a sudden change the one that showed it and those after it.
+    std::deque<Grid<std::uint64_t>> recent;
   };
   /// A plan whose worth the next window will show.
   struct Promise {
@@ -122,6 +125,8 @@ class Policy {
 
   void take(const std::vector<StageLoad>& window, const Placement& running);
   void learn(const std::vector<StageLoad>& window);
+  /// Has a request fit the last windows at once, where they differ by more than chance.
+  void hedge(PlanRequest& request) const;
   void expect(const ModelShape& shape, const Placement& running);
   void settle_promise(const std::vector<StageLoad>& window, const ModelShape& shape);
   [[nodiscard]] std::optional<std::string> reason_not_to_plan() const;

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "partition/model/joined_windows.h"
 #include "pipeline/cli/cluster_arguments.h"
 #include "pipeline/cli/command_error.h"
 #include "pipeline/cli/commands.h"
@@ -22,7 +23,6 @@
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/report/output_file.h"
 #include "pipeline/report/scores.h"
-#include "pipeline/trace/joined_windows.h"
 
 namespace evenkeel {
 namespace {

@@ -10,9 +10,11 @@
 namespace evenkeel {
 namespace {
 
+/// `asked`: what is asked for beside what the day is replayed with.
 Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& options, Strategy strategy,
-                         std::optional<Replan> replan = std::nullopt) {
+                         ProblemOptions asked = {}) {
   PlaceOptions place_options;
+  place_options.problem = std::move(asked);
   place_options.strategy = strategy;
   place_options.problem.redundant = options.redundant;
   place_options.problem.groups = options.groups;
@@ -24,7 +26,6 @@ Result<Placement> placed(const RoutingProfile& profile, const ReplayOptions& opt
   }
   place_options.effort.work_units = options.work_units;
   place_options.effort.seed = options.seed;
-  place_options.problem.replan = std::move(replan);
   EVENKEEL_TRY(solution, place(profile, options.policy.cluster, place_options));
   return std::move(solution.placement);
 }
@@ -92,7 +93,7 @@ class Adaptive : public Rebalancing {
     auto request = policy_.close(window.windows, running);
     if (!request) return std::optional<Placement>();
     EVENKEEL_TRY(candidate,
-                 placed(request->profile, options_, Strategy::kEvenkeel, std::move(request->options.problem.replan)));
+                 placed(request->profile, options_, Strategy::kEvenkeel, request->options.problem));
     if (!policy_.judge(running, candidate)) return std::optional<Placement>();
     return std::optional(std::move(candidate));
   }

@@ -1,4 +1,4 @@
-#include "pipeline/trace/joined_windows.h"
+#include "partition/model/joined_windows.h"
 
 #include <fmt/format.h>
 
