@@ -44,10 +44,11 @@ void add_transitions(const TransitionTable& table, const Grid<std::uint16_t>& co
 /// take 50 MB).
 constexpr double kTrafficBytesMax = 4e9;
 
-Status check_traffic_size(const RoutingProfile& profile, std::size_t items) {
+/// Resident: both ways of each pair of rounds. Dispatch: what a search keeps of the pairs of a layer's items.
+Status check_traffic_size(const RoutingProfile& profile, std::size_t items, Comm comm) {
   if (profile.paths.empty()) return {};
-  const double pairs = static_cast<double>(profile.paths.rounds() - 1);
-  const double bytes = pairs * static_cast<double>(items) * static_cast<double>(items) * 2 * sizeof(float);
+  const double tables = comm == Comm::kDispatch ? 2 : static_cast<double>(2 * (profile.paths.rounds() - 1));
+  const double bytes = tables * static_cast<double>(items) * static_cast<double>(items) * sizeof(float);
   if (bytes <= kTrafficBytesMax) return {};
   return invalid_input(fmt::format(
       "{} slots in each of {} rounds would need {:.0f} GB for traffic between experts; check the largest expert id, "
@@ -243,6 +244,7 @@ Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& clu
     }
   }
   instance.objective = objective;
+  EVENKEEL_TRY_STATUS(check_traffic_size(profile, items, objective.comm));
   const CommWeights weights = objective.comm_weights(cluster);
   instance.gpu_gain = weights.other_gpu;
   if (objective.comm == Comm::kDispatch) {
@@ -251,7 +253,6 @@ Result<Instance> make_instance(const RoutingProfile& profile, const Cluster& clu
     return instance;
   }
   instance.node_gain = cluster.nodes == 1 ? 0.0 : weights.other_node - weights.other_gpu;
-  EVENKEEL_TRY_STATUS(check_traffic_size(profile, items));
   for (const TransitionTable& table : transitions(profile, threads)) {
     if (table.total_tokens == 0) continue;
     add_transitions(table, copies, instance);

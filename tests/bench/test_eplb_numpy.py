@@ -48,7 +48,7 @@ class AgreesWithTheProgram(CommandTest):
                 counts = random_counts(seed, 5, experts)
                 trace, out = self.folder / "counts.json", self.folder / "map.json"
                 trace.write_text(json.dumps({"logical_count": counts.tolist()}))
-                self.succeed("partition", trace, "--strategy", "eplb", "--gpus", gpus, "--nodes", nodes, "--groups", groups,
+                self.succeed("partition", trace, "--strategy", "eplb-hierarchical" if groups % nodes == 0 else "eplb", "--gpus", gpus, "--nodes", nodes, "--groups", groups,
                              "--redundant", redundant, "-o", out)
                 theirs = gpu_loads(counts, json.loads(out.read_text())["physical_to_logical_map"], gpus)
                 ours = gpu_loads(counts, rebalance_experts(counts, experts + redundant, groups, nodes, gpus), gpus)

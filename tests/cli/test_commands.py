@@ -19,7 +19,7 @@ EPLB_MAP = [[5, 6, 5, 7, 8, 4, 3, 4, 10, 9, 10, 2, 0, 1, 11, 1], [7, 10, 6, 8, 6
 class Compare(CommandTest):
     def test_json_is_the_contract(self):
         out = self.folder / "out"
-        scores = self.json_of("compare", DAY, "--gpus", 8, "--holdout", 0.5, "--time", "1s", "--strategies",
+        scores = self.json_of("compare", DAY, "--gpus", 8, "--comm", "resident", "--holdout", 0.5, "--time", "1s", "--strategies",
                               "contiguous,lpt,eplb,metis-glpk", "--json", "--out-dir", out)
         self.assertEqual(scores["schema"], "evenkeel.scores/1")
         self.assertEqual(scores["split"], {"fit_sequences": 280, "score_sequences": 280})
@@ -43,7 +43,7 @@ class Compare(CommandTest):
 
     def test_metis_glpk_beats_the_baselines_out_of_sample_inside_its_caps(self):
         rows = {row["strategy"]: row for row in self.json_of(
-            "compare", DAY, "--gpus", 8, "--holdout", 0.5, "--time", "2s", "--slack", 0.02, "--strategies", "lpt,eplb,metis-glpk",
+            "compare", DAY, "--gpus", 8, "--comm", "resident", "--holdout", 0.5, "--time", "2s", "--slack", 0.02, "--strategies", "lpt,eplb,metis-glpk",
             "--json")["rows"]}
         ours = rows["metis-glpk"]
         for name in ("lpt", "eplb"):
@@ -82,7 +82,8 @@ class Compare(CommandTest):
                 self.assertEqual(len(set(maps)), 1, (strategy, comm))
 
     def test_stages_say_what_each_start_contributed(self):
-        row = self.json_of("compare", DAY, "--gpus", 8, "--time", "3s", "--strategies", "evenkeel", "--json")["rows"][0]
+        row = self.json_of("compare", DAY, "--gpus", 8, "--comm", "resident", "--slack", 0.02, "--time", "3s", "--strategies", "evenkeel",
+                           "--json")["rows"][0]
         stages = {stage["name"]: stage for stage in row["stages"]}
         for name in ("lpt descent", "transport descent", "metis folded descent", "metis layered descent", "search", "relabel"):
             self.assertIn(name, stages)
@@ -94,7 +95,7 @@ class Compare(CommandTest):
         self.assertLessEqual(row["certificate"]["bound"], row["certificate"]["value"])
 
     def test_stages_can_be_left_out(self):
-        row = self.json_of("compare", DAY, "--gpus", 8, "--time", "1s", "--strategies", "evenkeel", "--without", "metis,search,glpk",
+        row = self.json_of("compare", DAY, "--gpus", 8, "--comm", "resident", "--time", "1s", "--strategies", "evenkeel", "--without", "metis,search,glpk",
                            "--json")["rows"][0]
         names = " ".join(stage["name"] for stage in row["stages"])
         self.assertIn("transport", names)
@@ -103,7 +104,8 @@ class Compare(CommandTest):
 
     def test_dispatch_lowers_what_engines_send(self):
         rows = {row["strategy"]: row for row in self.json_of(
-            "compare", DAY, "--gpus", 8, "--nodes", 2, "--comm", "dispatch", "--holdout", 0.5, "--time", "3s", "--strategies", "lpt,evenkeel",
+            "compare", DAY, "--gpus", 8, "--nodes", 2, "--comm", "dispatch", "--slack", 0.02, "--holdout", 0.5, "--time", "3s",
+            "--strategies", "lpt,evenkeel",
             "--json")["rows"]}
         ours, lpt = rows["evenkeel"], rows["lpt"]
         self.assertLess(ours["held_out"]["gpus_touched"], 0.95 * lpt["held_out"]["gpus_touched"])
@@ -112,11 +114,11 @@ class Compare(CommandTest):
         value = 8 * (ours["in_sample"]["gpus_touched"] * 50 / 450 + ours["in_sample"]["nodes_touched"])
         self.assertAlmostEqual(ours["certificate"]["value"], value, places=6)
 
-    def test_engine_formats_are_searched_for_dispatch(self):
-        for form, comm in (("sglang", "dispatch"), ("evenkeel", "resident")):
-            row = self.json_of("partition", DAY, "--gpus", 8, "--time", "300ms", "--format", form, "-o", self.folder / form, "--json")
+    def test_dispatch_is_searched_for_unless_resident_is_asked_for(self):
+        for form, comm in (("sglang", []), ("evenkeel", []), ("evenkeel", ["--comm", "resident"])):
+            row = self.json_of("partition", DAY, "--gpus", 8, "--time", "300ms", "--format", form, *comm, "-o", self.folder / form, "--json")
             touched = 8 * row["in_sample"]["gpus_touched"]
-            (self.assertAlmostEqual if comm == "dispatch" else self.assertNotAlmostEqual)(row["certificate"]["value"], touched, places=6)
+            (self.assertNotAlmostEqual if comm else self.assertAlmostEqual)(row["certificate"]["value"], touched, places=6)
 
     def test_weighted_objective_is_one_sum(self):
         row = self.json_of("compare", DAY, "--gpus", 8, "--nodes", 2, "--time", "1s", "--objective", "weighted:0.25,1.0", "--strategies",

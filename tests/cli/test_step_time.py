@@ -4,7 +4,7 @@ import json
 import re
 import unittest
 
-from harness import DAY, RefusalTest, run
+from harness import DAY, RefusalTest, npy, npz, run
 
 MEASURED = """what,tokens,experts,bytes,seconds
 compute,64,8,,1.0976e-4
@@ -86,7 +86,7 @@ class Calibrate(RefusalTest):
 
 class SlackAuto(RefusalTest):
     def test_it_says_which_slack_and_keeps_it(self):
-        options = ["--gpus", 8, "--slack", "auto", "--windows", 1, "--work", 60000, "-o", self.folder / "p.json", "--json"]
+        options = ["--gpus", 8, "--comm", "resident", "--slack", "auto", "--windows", 1, "--work", 60000, "-o", self.folder / "p.json", "--json"]
         result = self.succeed("partition", DAY, *options)
         slack, windows = self.chosen(result)
         self.assertEqual(windows, 1)
@@ -97,7 +97,7 @@ class SlackAuto(RefusalTest):
         self.assertEqual(self.succeed("partition", DAY, *options).stderr, result.stderr)
 
     def test_it_chooses_windows_too_where_none_are_given(self):
-        common = ["partition", DAY, "--gpus", 8, "--work", 2000000, "--comm", "dispatch", "-o", self.folder / "p.json", "--json"]
+        common = ["partition", DAY, "--gpus", 8, "--work", 2000000, "--comm", "resident", "-o", self.folder / "p.json", "--json"]
         slack, windows = self.chosen(self.succeed(*common, "--slack", "auto"))
         self.assertIn(windows, (1, 4))
         row = json.loads(self.succeed(*common, "--slack", slack, "--windows", windows).stdout)
@@ -108,10 +108,25 @@ class SlackAuto(RefusalTest):
         slack, windows = re.search(r"note: slack (\S+) over (\d+) window", result.stderr).groups()
         return float(slack), int(windows)
 
-    def test_what_it_cannot_choose_is_refused(self):
+    def test_with_one_sequence_it_says_that_none_is_tried(self):
+        trace = npz(self.folder / "one.npz", ids=npy("|u1", "(4, 2, 1)", bytes([0, 1, 1, 2, 2, 3, 3, 0])))
+        common = ["partition", trace, "--gpus", 2, "--work", 1000, "-o", self.folder / "p.json"]
+        self.assertIn("note: slack 0.02 is taken: ", self.succeed(*common, "--comm", "resident").stderr)
+        self.assertNotIn("slack", self.succeed(*common).stderr)
+
+    def test_loads_and_the_weighted_objective_have_none(self):
         loads = self.text("loads.json", '{"logical_count": [[4, 3, 2, 1]]}')
-        self.refuse(2, ["slack auto", "no token paths", "(--slack)"], "partition", loads, "--gpus", 2, "--slack", "auto", "-o", self.folder / "p.json")
-        self.refuse(2, ["--slack auto", "lexicographic"], "compare", DAY, "--gpus", 8, "--slack", "auto", "--objective", "weighted:1,1")
+        for options in (["partition", loads, "--gpus", 2, "--top-k", 1], ["partition", DAY, "--gpus", 8, "--work", 1000, "--objective", "weighted:1,1"]):
+            self.assertNotIn("slack", self.succeed(*options, "--slack", "auto", "-o", self.folder / "p.json").stderr)
+
+    def test_under_dispatch_the_step_decides_and_a_number_is_a_cap(self):
+        common = ["partition", DAY, "--gpus", 8, "--work", 3000000, "-o", self.folder / "p.json", "--json"]
+        rows = {slack: json.loads(self.succeed(*common, "--slack", slack).stdout) for slack in ("auto", 0.02)}
+        for layer, z_star in enumerate(rows[0.02]["certificate"]["z_star"]):
+            self.assertLessEqual(rows[0.02]["in_sample"]["imbalance_by_layer"][layer], z_star * 1.02 + 1e-9)
+        self.assertLess(rows["auto"]["in_sample"]["step_time_seconds"], rows[0.02]["in_sample"]["step_time_seconds"])
+
+    def test_values_out_of_range_are_refused(self):
         for value in ("-1", "2", "some", "nan"):
             self.assertEqual(run("compare", DAY, "--gpus", 8, "--slack", value).returncode, 2)
 

@@ -69,6 +69,17 @@ TEST(LoadForecast, drops_what_it_knew_after_a_sudden_change) {
   EXPECT_EQ(expected(0, 0), expected(0, 1));
 }
 
+TEST(LoadForecast, takes_the_second_window_alone_where_it_is_unlike_the_first_by_more_than_chance) {
+  LoadForecast moved;
+  moved.take(table({9000, 500, 500}));
+  moved.take(table({500, 500, 9000}));
+  EXPECT_EQ(moved.half_life_windows(), 0);
+  LoadForecast noisy;
+  noisy.take(table({60, 40}));
+  noisy.take(table({50, 50}));
+  EXPECT_EQ(noisy.half_life_windows(), 8);
+}
+
 TEST(LoadForecast, keeps_what_it_knows_of_a_layer_without_traffic) {
   LoadForecast forecast;
   forecast.take(table({30'000'000, 10'000'000}));
@@ -166,6 +177,28 @@ TEST(Policy, trusts_plans_less_when_windows_do_not_bear_out_what_they_promised) 
   EXPECT_FALSE(policy.judge(kBetter, kContiguous));
   static_cast<void>(policy.close(window_of(kTurned), kBetter));
   EXPECT_GT(policy.record().trust, 0) << "a plan that was not adopted would have kept its promise";
+}
+
+TEST(Policy, fits_the_windows_of_late_at_once_where_all_may_move_and_they_differ) {
+  for (const double ratio : {1.0, 0.25}) {
+    PolicyOptions o = options();
+    o.moves_ratio_max = ratio;
+    o.gain_min_ratio = 0;
+    Policy policy(o);
+    static_cast<void>(policy.close(window_of(kHot), kContiguous));
+    const auto request = policy.close(window_of(kTurned), kContiguous);
+    ASSERT_TRUE(request);
+    const bool is_hedged = ratio == 1.0;
+    EXPECT_EQ(request->profile.windows.size(), is_hedged ? 2U : 1U);
+    EXPECT_EQ(request->options.problem.robust.has_value(), is_hedged);
+    EXPECT_EQ(request->options.problem.replan->moves_max.has_value(), !is_hedged);
+  }
+  // Alike but for chance, they are one.
+  PolicyOptions o = options();
+  o.moves_ratio_max = 1;
+  Policy policy(o);
+  static_cast<void>(policy.close(window_of(kHot), kContiguous));
+  EXPECT_EQ(policy.close(window_of(kHot), kContiguous)->profile.windows.size(), 1U);
 }
 
 TEST(Policy, weighs_stages_by_their_tokens) {

@@ -122,7 +122,7 @@ export function front(model) {
   const candidates = model.rows.some((row) => row === model.before) ? [model.before, ...model.front] : model.front;
   const slackOf = (one) => one.slack ?? (model.front.some((other) => other.slack !== undefined) && one.strategy === "evenkeel" ? model.data.options.slack : null);
   const points = candidates.filter((one) => one.communication != null && model.shown(one)).map((one) => ({
-    name: slackOf(one) === null ? one.strategy : `${one.strategy}, slack ${percent(slackOf(one), 0)}`,
+    name: slackOf(one) === null ? one.strategy : slackOf(one) === "auto" ? `${one.strategy}, slack auto` : `${one.strategy}, slack ${percent(slackOf(one), 0)}`,
     role: one.slack === undefined ? roleOf(model, one) : "front-point", x: factor * one.communication, y: 100 * (model.shown(one).imbalance_mean - 1)}));
   const best = paretoFront(points);
   const options = (width) => ({
