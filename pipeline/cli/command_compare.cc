@@ -103,17 +103,29 @@ void write_split(const std::filesystem::path& folder, const Split& split) {
   ok_or_exit(write_output(folder / "split.json", json.dump() + "\n"));
 }
 
+void weigh_windows(const Traffic& traffic, const Placement& placement, const Cluster& cluster, ScoreRow& row) {
+  row.fitted_by_window = value_or_exit(imbalance_by_window(traffic.fit, placement, cluster));
+  if (traffic.score) row.held_out_by_window = value_or_exit(imbalance_by_window(*traffic.score, placement, cluster));
+}
+
+/// The options with the model's step, or with a slack of their own.
+PlaceOptions options_with(std::optional<double> slack, Strategy strategy, const Traffic& traffic, const Cluster& cluster,
+                          const CompareArguments& arguments) {
+  PlaceOptions options =
+      arguments.solve.with(strategy, arguments.model, arguments.comm(), cluster, traffic.fit.shape.experts);
+  options.problem.replan = traffic.replan;
+  if (!slack) return options;
+  options.problem.load_slack_ratio = *slack;
+  options.problem.step.reset();
+  return options;
+}
+
 /// Fits a strategy, with a slack of its own if one is given, and scores it.
 ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traffic& traffic, const Cluster& cluster,
                       const CompareArguments& arguments, Progress& progress) {
   const std::string name(strategy_name(strategy));
   const Comm comm = arguments.comm();
-  PlaceOptions options = arguments.solve.with(strategy, arguments.model, comm, cluster, traffic.fit.shape.experts);
-  options.problem.replan = traffic.replan;
-  if (slack) {
-    options.problem.load_slack_ratio = *slack;
-    options.problem.step.reset();
-  }
+  PlaceOptions options = options_with(slack, strategy, traffic, cluster, arguments);
   const auto observer = [&](std::string_view stage) { progress.show(fmt::format("{}: {}", name, stage)); };
   double slack_seconds = 0;
   std::optional<std::size_t> windows;
@@ -151,11 +163,8 @@ ReportPlacement score(Strategy strategy, std::optional<double> slack, const Traf
         measure(profile, solved.placement, cluster, arguments.model.step_time(cluster), comm, running));
   };
   row.in_sample = measured(traffic.fit);
-  row.fitted_by_window = imbalance_by_window(traffic.fit, solved.placement, cluster);
-  if (traffic.score) {
-    row.held_out = measured(*traffic.score);
-    row.held_out_by_window = imbalance_by_window(*traffic.score, solved.placement, cluster);
-  }
+  if (traffic.score) row.held_out = measured(*traffic.score);
+  weigh_windows(traffic, solved.placement, cluster, row);
   if (arguments.out_dir && !slack) {
     const std::string text =
         value_or_exit(placement_text(solved.placement, PlacementFormat::kEvenkeel, traffic.fit.shape));
@@ -196,6 +205,19 @@ void write_report(const CompareArguments& arguments, const Traffic& traffic, con
   report.placements = std::move(placements);
   report.consistency = report_consistency(*report.traffic, arguments.solve.options.effort.threads);
   ok_or_exit(write_html_report(*arguments.html.file, report));
+}
+
+/// Throws a CommandError where no strategy has a placement to show.
+void check_some_finished(const std::vector<ScoreRow>& rows) {
+  const auto none_but = [&](auto... statuses) {
+    return std::ranges::all_of(rows, [&](const ScoreRow& row) { return ((row.status == statuses) || ...); });
+  };
+  if (none_but(SolveStatus::kInfeasible)) {
+    throw CommandError{
+        {ErrorCode::kInfeasible, "no strategy has a placement for this cluster; change --gpus or --redundant"}};
+  }
+  if (none_but(SolveStatus::kInfeasible, SolveStatus::kTimeLimit))
+    throw CommandError{{ErrorCode::kTimeLimit, "no strategy finished in its time; give more --time"}};
 }
 
 void run(CompareArguments& arguments) {
@@ -246,15 +268,7 @@ void run(CompareArguments& arguments) {
   } else {
     ok_or_exit(write_output("-", scores_table(rows, arguments.comm(), arguments.model.step_time(cluster))));
   }
-  const auto none_but = [&](auto... statuses) {
-    return std::ranges::all_of(rows, [&](const ScoreRow& row) { return ((row.status == statuses) || ...); });
-  };
-  if (none_but(SolveStatus::kInfeasible)) {
-    throw CommandError{
-        {ErrorCode::kInfeasible, "no strategy has a placement for this cluster; change --gpus or --redundant"}};
-  }
-  if (none_but(SolveStatus::kInfeasible, SolveStatus::kTimeLimit))
-    throw CommandError{{ErrorCode::kTimeLimit, "no strategy finished in its time; give more --time"}};
+  check_some_finished(rows);
 }
 
 }  // namespace

@@ -129,7 +129,7 @@ ScoreRow place_group(const PartitionArguments& arguments, const EpGroup& group, 
   ScoreRow row = score_row(name, solution, choice ? choice->seconds : 0.0);
   const Placement* const running = options.problem.replan ? &options.problem.replan->running : nullptr;
   row.in_sample = value_or_exit(measure(profile, solution.placement, cluster, step_time, comm, running));
-  row.fitted_by_window = imbalance_by_window(profile, solution.placement, cluster);
+  row.fitted_by_window = value_or_exit(imbalance_by_window(profile, solution.placement, cluster));
   ok_or_exit(write_output(files.output, value_or_exit(placement_text(solution.placement, format, profile.shape))));
   if (files.html) {
     progress.show("report");

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "partition/foundation/check.h"
-#include "partition/problem/certificate.h"
 #include "pipeline/report/table.h"
 
 namespace evenkeel {
@@ -231,13 +230,15 @@ std::string replan_text(const ReplanReport& report, const Placement& placement) 
                      100 * static_cast<double>(report.moves) / slots);
 }
 
-std::optional<double> imbalance_by_window(const RoutingProfile& profile, const Placement& placement,
-                                          const Cluster& cluster) {
-  if (profile.windows.size() < 2) return std::nullopt;
+Result<std::optional<double>> imbalance_by_window(const RoutingProfile& profile, const Placement& placement,
+                                                  const Cluster& cluster) {
+  if (profile.windows.size() < 2) return std::optional<double>();
   double sum = 0;
-  for (const StageLoad& window : profile.windows)
-    sum += mean_of_loaded(peak_ratios({profile.shape, {window}, {}}, placement, cluster));
-  return sum / static_cast<double>(profile.windows.size());
+  for (const StageLoad& window : profile.windows) {
+    EVENKEEL_TRY(metrics, measure({profile.shape, {window}, {}}, placement, cluster, {}, Comm::kResident));
+    sum += metrics.imbalance_mean;
+  }
+  return std::optional(sum / static_cast<double>(profile.windows.size()));
 }
 
 std::string scores_table(const std::vector<ScoreRow>& rows, Comm comm, const StepTimeModel& step_time) {

@@ -52,8 +52,8 @@ struct ScoreRow {
 [[nodiscard]] std::string replan_text(const ReplanReport& report, const Placement& placement);
 
 /// The mean over windows of the imbalance of each; absent where there are not several windows.
-[[nodiscard]] std::optional<double> imbalance_by_window(const RoutingProfile& profile, const Placement& placement,
-                                                        const Cluster& cluster);
+[[nodiscard]] Result<std::optional<double>> imbalance_by_window(const RoutingProfile& profile,
+                                                                const Placement& placement, const Cluster& cluster);
 
 /// Rows as a table, columns only where a row has something in them, the row with the least step marked; then what the
 /// figures are of: the communication (with token paths), the tokens of a step, and what a strategy does not look at.

@@ -120,7 +120,7 @@ class SlackAuto(RefusalTest):
             self.assertNotIn("slack", self.succeed(*options, "--slack", "auto", "-o", self.folder / "p.json").stderr)
 
     def test_under_dispatch_the_step_decides_and_a_number_is_a_cap(self):
-        common = ["partition", DAY, "--gpus", 8, "--work", 3000000, "-o", self.folder / "p.json", "--json"]
+        common = ["partition", DAY, "--gpus", 8, "--work", 30000000, "-o", self.folder / "p.json", "--json"]
         rows = {slack: json.loads(self.succeed(*common, "--slack", slack).stdout) for slack in ("auto", 0.02)}
         for layer, z_star in enumerate(rows[0.02]["certificate"]["z_star"]):
             self.assertLessEqual(rows[0.02]["in_sample"]["imbalance_by_layer"][layer], z_star * 1.02 + 1e-9)
