@@ -107,7 +107,7 @@ def cases(folder):
         for strategy in ("evenkeel", "moetuner", "moetuner-strong"):
             yield f"{strategy} small {comm}", (small, "--gpus", 4, *c, "--strategy", strategy, *long)
         yield f"evenkeel slack auto {comm}", (*day, "--comm", comm, "--slack", "auto", *long)
-    c = ("--comm", "resident")
+    c = ("--comm", "resident", "--slack", 0.02)
     yield "evenkeel weighted", (*two, *c, "--objective", "weighted:0.25,1.0", *work)
     yield "evenkeel weighted small", (small, "--gpus", 4, "--nodes", 2, *c, "--objective", "weighted:0.25,1.0", *work)
     yield "evenkeel survive", (C, "--gpus", 8, "--nodes", 2, *c, "--redundant", 64, "--survive", 1, *work)
