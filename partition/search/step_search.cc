@@ -6,6 +6,7 @@
 #include <numeric>
 #include <span>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "partition/foundation/parallel.h"
@@ -216,13 +217,42 @@ double typical_step_change(const SmoothLayer& layer, const DispatchLayer& dispat
   return sum / kPairs;
 }
 
-double seconds_of(const Instance& instance, const StepGoal& goal, std::size_t layer, const DispatchLayer& dispatch) {
+/// Tokens that touch each GPU [gpus] and, where there are several, each node [nodes].
+struct Touching {
+  std::vector<std::int64_t> gpus;
+  std::vector<std::int64_t> nodes;
+};
+
+/// One pass over the sets: a DispatchLayer has tables that a look at one arrangement does not need.
+Touching touching(const Instance& instance, std::size_t layer, std::span<const GpuIndex> gpu_of_item) {
+  const TokenSets& sets = instance.token_sets[layer];
+  Touching tokens{std::vector<std::int64_t>(instance.gpus, 0),
+                  std::vector<std::int64_t>(instance.nodes > 1 ? instance.nodes : 0, 0)};
+  // The set, counted from 1, that touched a part last.
+  std::vector<std::size_t> last_at_gpu(instance.gpus, 0), last_at_node(instance.nodes, 0);
+  for (std::size_t set = 0; set < sets.size(); ++set) {
+    for (const ExpertIndex item : sets.set(set)) {
+      if (item == kNoItem) break;
+      const std::size_t gpu = gpu_of_item[item];
+      if (std::exchange(last_at_gpu[gpu], set + 1) == set + 1) continue;
+      tokens.gpus[gpu] += sets.tokens[set];
+      const std::size_t node = instance.node_of(gpu);
+      if (instance.nodes == 1 || std::exchange(last_at_node[node], set + 1) == set + 1) continue;
+      tokens.nodes[node] += sets.tokens[set];
+    }
+  }
+  return tokens;
+}
+
+double seconds_of(const Instance& instance, const StepGoal& goal, std::size_t layer,
+                  std::span<const GpuIndex> gpu_of_item, std::span<const std::int64_t> tokens_of_gpu,
+                  std::span<const std::int64_t> tokens_of_node) {
   const Grid<float>& item_seconds = goal.item_seconds[layer];
   const std::size_t samples = item_seconds.cols();
   Grid<double> load(instance.gpus, samples);
   for (std::size_t item = 0; item < item_seconds.rows(); ++item) {
     for (std::size_t sample = 0; sample < samples; ++sample)
-      load(dispatch.gpu_of(item), sample) += item_seconds(item, sample);
+      load(gpu_of_item[item], sample) += item_seconds(item, sample);
   }
   double compute = 0;
   for (std::size_t sample = 0; sample < samples; ++sample) {
@@ -236,8 +266,7 @@ double seconds_of(const Instance& instance, const StepGoal& goal, std::size_t la
     return tier.shared * static_cast<double>(sum) + tier.busiest * static_cast<double>(std::ranges::max(tokens));
   };
   const TransferPrices& prices = goal.transfer[layer];
-  return goal.seconds(compute, std::max(time(prices.gpus, dispatch.tokens_of_gpu()),
-                                        time(prices.nodes, dispatch.tokens_of_node())));
+  return goal.seconds(compute, std::max(time(prices.gpus, tokens_of_gpu), time(prices.nodes, tokens_of_node)));
 }
 
 void anneal_layer(const Instance& instance, const StepGoal& goal, std::size_t layer, DispatchLayer& dispatch,
@@ -280,7 +309,8 @@ std::size_t step_runs_in(const BudgetSlice& slice, const Instance& instance) {
 
 double layer_seconds(const Instance& instance, const StepGoal& goal, std::size_t layer,
                      std::span<const GpuIndex> gpu_of_item) {
-  return seconds_of(instance, goal, layer, DispatchLayer(instance, layer, gpu_of_item));
+  const Touching tokens = touching(instance, layer, gpu_of_item);
+  return seconds_of(instance, goal, layer, gpu_of_item, tokens.gpus, tokens.nodes);
 }
 
 double step_seconds(const Instance& instance, const StepGoal& goal, const Assignment& assignment) {
@@ -312,7 +342,8 @@ Assignment anneal_step(const Instance& instance, const StepGoal& goal, const Ass
       BudgetSlice slice_of_run = part.part(run, runs, 1);
       DispatchLayer candidate(instance, layer, start[layer]);
       anneal_layer(instance, goal, layer, candidate, random, slice_of_run);
-      const double seconds = seconds_of(instance, goal, layer, candidate);
+      const double seconds = seconds_of(instance, goal, layer, candidate.gpu_of_item(), candidate.tokens_of_gpu(),
+                                        candidate.tokens_of_node());
       if (seconds >= least) continue;
       least = seconds;
       std::ranges::copy(candidate.gpu_of_item(), best[layer].begin());

@@ -141,7 +141,9 @@ class Compare(CommandTest):
 
     def test_table_has_a_row_a_strategy(self):
         lines = self.succeed("compare", DAY, "--gpus", 8, "--strategies", "contiguous,random").stdout.splitlines()
-        self.assertEqual([line.split()[0] for line in lines[2:]], ["contiguous", "random"])
+        self.assertEqual([line.split()[0] for line in lines[2:4]], ["contiguous", "random"])
+        self.assertIn("step: modelled, 8192 tokens, dispatch", lines[4])
+        self.assertEqual(lines[5], "figures are of the traffic that was fitted; traffic to come will be worse")
 
 
 class Partition(CommandTest):
