@@ -24,7 +24,7 @@ class RealData(CommandTest):
 
     def test_search_keeps_more_than_every_baseline_of_its_balance(self):
         for trace, slack, share, imbalance in ((ESFT, 0.01, 0.262, 1.012), (GPT_OSS, 0.02, 0.243, 1.027)):
-            rows = self.rows(trace, "--slack", slack, "--time", "10s", "--strategies", "evenkeel,lpt,eplb,metis,exflow,moetuner-strong")
+            rows = self.rows(trace, "--slack", slack, "--work", 300_000_000, "--strategies", "evenkeel,lpt,eplb,metis,exflow,moetuner-strong")
             ours = rows.pop("evenkeel")
             self.assertGreaterEqual(ours["held_out"]["same_gpu_share"], share)
             self.assertLessEqual(ours["in_sample"]["imbalance_mean"], imbalance)
@@ -36,7 +36,7 @@ class RealData(CommandTest):
     def test_metis_and_descent_alone_keep_more_than_lpt_and_descent(self):
         starts = {}
         for left_out in ("transport,search,glpk", "metis,transport,search,glpk"):
-            row = self.rows(ESFT, "--slack", 0.01, "--time", "3s", "--strategies", "evenkeel", "--without", left_out)["evenkeel"]
+            row = self.rows(ESFT, "--slack", 0.01, "--work", 300_000_000, "--strategies", "evenkeel", "--without", left_out)["evenkeel"]
             self.check_caps(row, 0.01)
             starts[left_out] = row["held_out"]["same_gpu_share"]
         with_metis, lpt = starts.values()
@@ -45,7 +45,7 @@ class RealData(CommandTest):
 
     def test_dispatch_touches_fewer_gpus(self):
         for trace, slack, touched, imbalance in ((ESFT, 0.01, 3.58, 1.012), (GPT_OSS, 0.01, 3.16, 1.02)):
-            row = self.rows(trace, "--comm", "dispatch", "--slack", slack, "--time", "15s", "--strategies", "evenkeel")["evenkeel"]
+            row = self.rows(trace, "--comm", "dispatch", "--slack", slack, "--work", 300_000_000, "--strategies", "evenkeel")["evenkeel"]
             self.assertLessEqual(row["held_out"]["gpus_touched"], touched)
             self.assertLessEqual(row["in_sample"]["imbalance_mean"], imbalance)
             self.check_caps(row, slack)

@@ -40,7 +40,8 @@ class FromTheRunningPlacement(CommandTest):
         self.succeed(*self.day, "--strategy", "eplb", "-o", self.running)
 
     def next(self, *options):
-        row = self.json_of(*self.day, "--from", self.running, "-o", self.out, "--time", "1s", "--json", *options)
+        budget = () if "--work" in options else ("--work", 20_000_000)
+        row = self.json_of(*self.day, "--from", self.running, "-o", self.out, "--json", *budget, *options)
         moves = moves_between(placement_rows(self.running), placement_rows(self.out), 16)
         self.assertEqual(row["replan"]["moves"], moves)
         self.assertAlmostEqual(row["in_sample"]["churn"], moves / (8 * 80))
@@ -116,14 +117,13 @@ class DriftOfDeepSeek(CommandTest):
         old = placement_rows(running)
         for share, imbalance in targets.items():
             out = self.folder / "next.json"
-            row = self.json_of("partition", DEEPSEEK / f"{after}.json", *common, "--from", running, "--max-moves", share, "--time", "5s",
+            row = self.json_of("partition", DEEPSEEK / f"{after}.json", *common, "--from", running, "--max-moves", share, "--work", 100_000_000,
                                "-o", out, "--json")
             new = placement_rows(out)
             self.assertAlmostEqual(row["replan"]["imbalance_before"], kept, places=3)
             self.assertLessEqual(row["in_sample"]["imbalance_mean"], imbalance)
             self.assertLessEqual(moves_between(old, new, 32), share * len(old) * len(old[0]))
             self.assertEqual(doubled_slots(new, 32), 0)
-            self.assertLessEqual(row["solve_seconds"], 1.1 * 5 + 0.3)
             for old_row, new_row in zip(old, new):
                 slots = len(new_row) // 32
                 for first in range(0, len(new_row), slots):

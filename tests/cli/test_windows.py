@@ -31,7 +31,7 @@ class Windows(RefusalTest):
         texts = []
         for name, options in (("plain", ()), ("one", ("--windows", 1, "--robust", "max"))):
             path = self.folder / f"{name}.json"
-            self.succeed("partition", DAY, "--gpus", 4, "--comm", "resident", "--work", 300000, *options, "-o", path)
+            self.succeed("partition", DAY, "--gpus", 4, "--comm", "resident", "--slack", 0.02, "--work", 300000, *options, "-o", path)
             texts.append(path.read_bytes())
         self.assertEqual(*texts)
 
