@@ -71,10 +71,11 @@ void LoadForecast::score(const Grid<std::uint64_t>& load_tokens) {
   drift_ = missed[best_];
   is_sudden_ = usual_windows_ >= kUsualWindowsMin && drift_ > kSuddenRatio * usual_drift_;
   for (std::size_t i = 0; i < missed.size(); ++i) missed_[i] = missed_[i] * kept + missed[i];
-  // Of equals the longest: it knows most. But the second window is as far from all, and where that is no chance the last
-  // window is the better guess.
+  // Of equals the longest: it knows most. But the second window is as far from all, and where that is no chance the
+  // last window is the better guess.
   const bool has_moved = windows_ == 1 && last.variation > kChanceVariations * last.noise;
-  for (std::size_t i = best_ = 0; i < missed_.size() && !has_moved; ++i) best_ = missed_[i] <= missed_[best_] ? i : best_;
+  for (std::size_t i = best_ = 0; i < missed_.size() && !has_moved; ++i)
+    best_ = missed_[i] <= missed_[best_] ? i : best_;
   if (is_sudden_) return;
   // A plain mean first, which turns into a decayed one.
   ++usual_windows_;

@@ -66,11 +66,13 @@ JoinedWindows join_windows(RoutingProfile& profile) {
 std::string JoinedWindows::note() const {
   const std::string count = after == 1 ? "one" : fmt::format("{}", after);
   return differed && after > 1
-             ? fmt::format("{} windows are joined to {}: as many as differ by more than chance and are fitted at once; "
-                           "--windows keeps them apart",
-                           before, count)
-             : fmt::format("{} windows are joined to {}: they differ by no more than chance, as steps of one traffic do",
-                           before, count);
+             ? fmt::format(
+                   "{} windows are joined to {}: as many as differ by more than chance and are fitted at once; "
+                   "--windows keeps them apart",
+                   before, count)
+             : fmt::format(
+                   "{} windows are joined to {}: they differ by no more than chance, as steps of one traffic do",
+                   before, count);
 }
 
 }  // namespace evenkeel

@@ -22,10 +22,10 @@ struct JoinedWindows {
 /// Most windows that are fitted at once: more are steps of a forward pass, whatever they differ by.
 inline constexpr std::size_t kFittedWindowsMax = 32;
 
-/// Joins neighbouring windows of loads, two by two, until what they differ by is above their noise: a window is a stretch
-/// of traffic, and a recorder that writes a row a forward step makes rows that differ by chance. Windows without load go
-/// first. Differ: the mean load_variation() of neighbours is more than twice their sampling_noise(). Neighbours of
-/// different stages are left apart.
+/// Joins neighbouring windows of loads, two by two, until what they differ by is above their noise: a window is a
+/// stretch of traffic, and a recorder that writes a row a forward step makes rows that differ by chance. Windows
+/// without load go first. Differ: the mean load_variation() of neighbours is more than twice their sampling_noise().
+/// Neighbours of different stages are left apart.
 JoinedWindows join_windows(RoutingProfile& profile);
 
 }  // namespace evenkeel

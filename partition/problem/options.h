@@ -64,8 +64,8 @@ struct ProblemOptions {
   /// Largest accepted load above the best found for a layer, as a ratio. Range [0, 1]; 0.02 is 2 %.
   double load_slack_ratio = 0.02;
   /// Where token paths are dispatched: load and communication are weighed by the modelled step of traffic to come, and
-  /// no cap holds. Only with the lexicographic objective, an even split and equal GPUs, without a binding budget of moves
-  /// or copies that survive; elsewhere, and absent: the cap by load_slack_ratio.
+  /// no cap holds. Only with the lexicographic objective, an even split and equal GPUs, without a binding budget of
+  /// moves or copies that survive; elsewhere, and absent: the cap by load_slack_ratio.
   std::optional<StepTimeModel> step;
   /// How the load of several windows is weighed: each layer's best, and its cap, is of this measure of its peaks.
   /// Absent: windows are added up. Only with the lexicographic objective and an even split, without a binding budget of

@@ -61,8 +61,11 @@ class SmoothCompute {
  public:
   SmoothCompute(const Grid<float>& item_seconds, std::span<const GpuIndex> gpu_of_item, std::size_t gpus,
                 double sharpness)
-      : samples_(item_seconds.cols()), power_(item_seconds.rows(), samples_), inverse_(item_seconds.rows(), samples_),
-        gpu_power_(gpus, samples_), sum_inverse_(samples_) {
+      : samples_(item_seconds.cols()),
+        power_(item_seconds.rows(), samples_),
+        inverse_(item_seconds.rows(), samples_),
+        gpu_power_(gpus, samples_),
+        sum_inverse_(samples_) {
     Grid<double> load(gpus, samples_);
     double mean = 0;
     for (std::size_t item = 0; item < item_seconds.rows(); ++item) {
@@ -146,7 +149,10 @@ class SmoothLayer {
  public:
   SmoothLayer(const Instance& instance, const StepGoal& goal, std::size_t layer, DispatchLayer& dispatch,
               double sharpness)
-      : instance_(instance), goal_(goal), prices_(goal.transfer[layer]), dispatch_(dispatch),
+      : instance_(instance),
+        goal_(goal),
+        prices_(goal.transfer[layer]),
+        dispatch_(dispatch),
         compute_(goal.item_seconds[layer], dispatch.gpu_of_item(), instance.gpus, sharpness),
         gpus_(dispatch.tokens_of_gpu(), sharpness),
         nodes_(instance.nodes > 1 ? dispatch.tokens_of_node() : dispatch.tokens_of_gpu(), sharpness) {
@@ -301,7 +307,8 @@ void anneal_layer(const Instance& instance, const StepGoal& goal, std::size_t la
 }
 
 std::size_t step_runs_in(const BudgetSlice& slice, const Instance& instance) {
-  const double length = (slice.is_wall() ? kStepRunSeconds : kStepRunUnits) * static_cast<double>(instance.items()) / 64.0;
+  const double length =
+      (slice.is_wall() ? kStepRunSeconds : kStepRunUnits) * static_cast<double>(instance.items()) / 64.0;
   return std::clamp(static_cast<std::size_t>(slice.remaining() / length), std::size_t{1}, kStepRunsMax);
 }
 

@@ -12,8 +12,8 @@
 #include "partition/search/dispatch_search.h"
 #include "partition/search/layer_descent.h"
 #include "partition/search/relabel.h"
-#include "partition/search/step_search.h"
 #include "partition/search/shake.h"
+#include "partition/search/step_search.h"
 #include "partition/search/window_balance.h"
 #include "partition/search/window_loads.h"
 #include "partition/warmstart/lpt.h"
@@ -134,11 +134,10 @@ const Refiner kDispatchSearch{
       return Refined{anneal_dispatch(input.instance, start, input.goal, slice, input.seed, input.threads)};
     }};
 
-const Refiner kStepSearch{"search", dispatch, no_time,
-                          [](const StageInput& input, const Assignment& start, BudgetSlice& slice) {
-                            return Refined{
-                                anneal_step(input.instance, *input.step, start, slice, input.seed, input.threads)};
-                          }};
+const Refiner kStepSearch{
+    "search", dispatch, no_time, [](const StageInput& input, const Assignment& start, BudgetSlice& slice) {
+      return Refined{anneal_step(input.instance, *input.step, start, slice, input.seed, input.threads)};
+    }};
 
 bool is_within_caps(const Instance& instance, const LoadGoal& goal, const Assignment& assignment) {
   if (!goal.is_cap()) return true;

@@ -169,12 +169,13 @@ Result<Draft> place_in_stages(const Problem& problem, Run& run, Exact exact, Ref
   } else if (searches_copies) {
     run.drop_stage();
   }
-  const bool is_exact = exact == Exact::kWhereItFits && !instance.has_windows() &&
-                        !problem.minimises_step() && bench.solve_exactly();
+  const bool is_exact =
+      exact == Exact::kWhereItFits && !instance.has_windows() && !problem.minimises_step() && bench.solve_exactly();
   if (!is_exact) {
     if (bench.best().empty()) bench.pack();
     if (problem.minimises_step() && !run.budget().exhausted())
-      bench.weigh_step(make_step_goal(problem.profile(), instance, problem.cluster(), *problem.options().step, run.seed()));
+      bench.weigh_step(
+          make_step_goal(problem.profile(), instance, problem.cluster(), *problem.options().step, run.seed()));
     bench.balance();
     refine(bench);
   }

@@ -109,8 +109,8 @@ void weigh_windows(const Traffic& traffic, const Placement& placement, const Clu
 }
 
 /// The options with the model's step, or with a slack of their own.
-PlaceOptions options_with(std::optional<double> slack, Strategy strategy, const Traffic& traffic, const Cluster& cluster,
-                          const CompareArguments& arguments) {
+PlaceOptions options_with(std::optional<double> slack, Strategy strategy, const Traffic& traffic,
+                          const Cluster& cluster, const CompareArguments& arguments) {
   PlaceOptions options =
       arguments.solve.with(strategy, arguments.model, arguments.comm(), cluster, traffic.fit.shape.experts);
   options.problem.replan = traffic.replan;
@@ -241,9 +241,9 @@ void run(CompareArguments& arguments) {
   }
   const std::vector<Strategy>& asked = arguments.strategies;
   const bool has_ours = asked.empty() || std::ranges::find(asked, Strategy::kEvenkeel) != asked.end();
-  Traffic traffic{profile_of(trace, split.fit, arguments.solve.windows.value_or(1)), std::nullopt, std::nullopt,
-                  has_ours ? slack_trials(arguments.solve, Strategy::kEvenkeel, arguments.comm(), trace, split.fit)
-                           : std::nullopt};
+  Traffic traffic{
+      profile_of(trace, split.fit, arguments.solve.windows.value_or(1)), std::nullopt, std::nullopt,
+      has_ours ? slack_trials(arguments.solve, Strategy::kEvenkeel, arguments.comm(), trace, split.fit) : std::nullopt};
   // Windows that a user asks for stay apart.
   if (!arguments.solve.windows) note_joined(join_windows(traffic.fit));
   const StepTimeModel step_time = arguments.model.step_time(whole_cluster);

@@ -181,7 +181,9 @@ void run(PartitionArguments& arguments) {
   if (arguments.json) {
     ok_or_exit(write_output("-", json_text(report)));
   } else if (arguments.output != "-" && arguments.html.file != "-") {
-    ok_or_exit(write_output("-", scores_table(rows, arguments.solve.comm(arguments.model), arguments.model.step_time(groups.front().cluster)) + summary));
+    ok_or_exit(write_output("-", scores_table(rows, arguments.solve.comm(arguments.model),
+                                              arguments.model.step_time(groups.front().cluster)) +
+                                     summary));
   }
 }
 

@@ -27,9 +27,10 @@ void add_model_option(CLI::App& command, std::optional<ModelSpec>& model) {
 
 void ModelArguments::add_to(CLI::App& command) {
   add_model_option(command, spec);
-  add_choice(command, "--comm", asked_comm, comm_names(),
-             "Which way tokens travel, where the trace has token paths: dispatch as in vLLM, SGLang and TensorRT-LLM, or "
-             "resident, on to the next layer's GPU; default: dispatch, and resident with --objective weighted");
+  add_choice(
+      command, "--comm", asked_comm, comm_names(),
+      "Which way tokens travel, where the trace has token paths: dispatch as in vLLM, SGLang and TensorRT-LLM, or "
+      "resident, on to the next layer's GPU; default: dispatch, and resident with --objective weighted");
   add_setting(command, "--top-k", top_k,
               "Experts a token chooses, without --model and where the trace has loads only; modelled times need it")
       ->check(CLI::Range(std::size_t{1}, kTopKMax));

@@ -27,7 +27,8 @@ struct SolveArguments {
   std::optional<std::chrono::duration<double>> time;
   /// Absent: time where speeds differ, else load.
   std::optional<Balance> balance;
-  /// Absent: the modelled step decides, by itself under dispatch, by trials of several slacks for resident communication.
+  /// Absent: the modelled step decides, by itself under dispatch, by trials of several slacks for resident
+  /// communication.
   std::optional<double> slack;
   /// Windows that the fitted sequences are cut into; absent: 1, or what goes best with a slack that is chosen.
   std::optional<std::size_t> windows;

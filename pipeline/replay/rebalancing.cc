@@ -92,8 +92,7 @@ class Adaptive : public Rebalancing {
                                                        const Placement& running) override {
     auto request = policy_.close(window.windows, running);
     if (!request) return std::optional<Placement>();
-    EVENKEEL_TRY(candidate,
-                 placed(request->profile, options_, Strategy::kEvenkeel, request->options.problem));
+    EVENKEEL_TRY(candidate, placed(request->profile, options_, Strategy::kEvenkeel, request->options.problem));
     if (!policy_.judge(running, candidate)) return std::optional<Placement>();
     return std::optional(std::move(candidate));
   }

@@ -22,11 +22,14 @@ std::string limit_text(std::span<const LaneResult> lanes, const LaneResult& neve
                        const LaneResult* unlimited) {
   const auto within = std::ranges::find(lanes, "evenkeel", &LaneResult::policy);
   if (unlimited == nullptr || within == lanes.end()) return "";
-  const auto gain = [&](const LaneResult& lane) { return 100 * (lane.throughput(options) / never.throughput(options) - 1); };
+  const auto gain = [&](const LaneResult& lane) {
+    return 100 * (lane.throughput(options) / never.throughput(options) - 1);
+  };
   if (gain(*unlimited) - gain(*within) < 100 * options.gain_min_ratio) return "";
-  return fmt::format("; the limit of max-moves {} binds: within it evenkeel serves {:.2f} % more than never, with "
-                     "max-moves 1 it serves {:.2f} % more",
-                     options.moves_ratio_max, gain(*within), gain(*unlimited));
+  return fmt::format(
+      "; the limit of max-moves {} binds: within it evenkeel serves {:.2f} % more than never, with "
+      "max-moves 1 it serves {:.2f} % more",
+      options.moves_ratio_max, gain(*within), gain(*unlimited));
 }
 
 }  // namespace

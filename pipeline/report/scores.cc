@@ -141,11 +141,11 @@ std::string legend(const std::vector<ScoreRow>& rows, Comm comm, const StepTimeM
       std::ranges::any_of(rows, [](const ScoreRow& row) { return row.in_sample && row.in_sample->gpus_touched; });
   const bool is_fitted = std::ranges::any_of(
       rows, [](const ScoreRow& row) { return row.solve_seconds.has_value() && !row.held_out.has_value(); });
-  std::string text = fmt::format(
-      "{}step: modelled, {} tokens, {}\n", fastest(rows) ? "* least step; " : "", step_time.batch_tokens,
-      !has_paths                ? "computing alone (loads tell no communication)"
-      : comm == Comm::kDispatch ? "dispatch; GPUs: that a token goes to in a layer"
-                                : "resident; same-GPU: share of hops that stay");
+  std::string text =
+      fmt::format("{}step: modelled, {} tokens, {}\n", fastest(rows) ? "* least step; " : "", step_time.batch_tokens,
+                  !has_paths                ? "computing alone (loads tell no communication)"
+                  : comm == Comm::kDispatch ? "dispatch; GPUs: that a token goes to in a layer"
+                                            : "resident; same-GPU: share of hops that stay");
   if (is_fitted) text += "figures are of the traffic that was fitted; traffic to come will be worse\n";
   for (const ScoreRow& row : rows) {
     for (const std::string& note : row.not_honoured) {

@@ -246,7 +246,8 @@ Status read_sglang_counts(const std::filesystem::path& file, const ReadOptions& 
     return invalid_input(
         fmt::format("{}: it has no key {}; give a native NPZ trace or SGLang's recorded counts", path, kKey));
   }
-  if (!handler.has_load()) return invalid_input(fmt::format("{}: {} is all zero; record some traffic first", path, kKey));
+  if (!handler.has_load())
+    return invalid_input(fmt::format("{}: {} is all zero; record some traffic first", path, kKey));
   return sink.end();
 }
 

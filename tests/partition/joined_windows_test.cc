@@ -26,7 +26,9 @@ StageLoad drawn(const std::vector<std::uint32_t>& weights, std::size_t choices, 
   return window;
 }
 
-RoutingProfile profile_of(std::vector<StageLoad> windows) { return {{{0, 1, 2, 3}, kExperts, {}}, std::move(windows), {}}; }
+RoutingProfile profile_of(std::vector<StageLoad> windows) {
+  return {{{0, 1, 2, 3}, kExperts, {}}, std::move(windows), {}};
+}
 
 std::vector<std::uint32_t> skewed(std::size_t hottest) {
   std::vector<std::uint32_t> weights(kExperts, 2);
@@ -73,7 +75,8 @@ TEST(JoinedWindows, are_joined_as_far_as_their_noise_goes) {
 TEST(JoinedWindows, leave_out_those_without_load_and_keep_stages_apart) {
   Random random(4, 0);
   const StageLoad empty{.load_tokens = Grid<std::uint64_t>(kLayers, kExperts)};
-  RoutingProfile padded = profile_of({drawn(skewed(1), 5000, random), empty, drawn(skewed(9), 5000, random), empty, empty});
+  RoutingProfile padded =
+      profile_of({drawn(skewed(1), 5000, random), empty, drawn(skewed(9), 5000, random), empty, empty});
   EXPECT_EQ(join_windows(padded).after, 2U);
   RoutingProfile nothing = profile_of({empty, empty});
   EXPECT_EQ(join_windows(nothing).after, 1U);

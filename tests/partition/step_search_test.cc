@@ -68,8 +68,8 @@ TEST(StepGoal, has_the_transfer_that_the_step_is_modelled_with) {
     for (Grid<float>& seconds : given.goal.item_seconds) std::ranges::fill(seconds.cells(), 0.0F);
     if (test_case.redundant > 0) continue;
     const Assignment assignment = testing::dealt_out(given.instance);
-    const auto traffic = layer_traffic(given.profile, to_placement(given.instance, assignment), test_case.cluster, model(),
-                                       Comm::kDispatch);
+    const auto traffic = layer_traffic(given.profile, to_placement(given.instance, assignment), test_case.cluster,
+                                       model(), Comm::kDispatch);
     for (std::size_t layer = 0; layer < traffic.size(); ++layer) {
       const Link& outer = test_case.cluster.nodes > 1 ? test_case.cluster.inter_node : test_case.cluster.intra_node;
       const double expected = transfer_time(traffic[layer], test_case.cluster).count() -
@@ -105,9 +105,12 @@ TEST(StepSearch, finds_the_least_of_small_layers) {
   for (std::uint64_t seed = 0; seed < 6; ++seed) {
     const Made small = made({{2, 8, 2, 400}, {.gpus = 4, .nodes = seed % 2 == 0 ? 1U : 2U}}, seed);
     testing::WorkSlice work(2'000'000);
-    const Assignment found = anneal_step(small.instance, small.goal, testing::dealt_out(small.instance), work.slice, seed, 1);
+    const Assignment found =
+        anneal_step(small.instance, small.goal, testing::dealt_out(small.instance), work.slice, seed, 1);
     for (std::size_t layer = 0; layer < 2; ++layer) {
-      EXPECT_LE(layer_seconds(small.instance, small.goal, layer, found[layer]), least_seconds(small, layer) * (1 + 1e-9)) << seed;
+      EXPECT_LE(layer_seconds(small.instance, small.goal, layer, found[layer]),
+                least_seconds(small, layer) * (1 + 1e-9))
+          << seed;
     }
   }
 }
