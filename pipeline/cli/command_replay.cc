@@ -12,6 +12,7 @@
 #include "pipeline/cli/input_arguments.h"
 #include "pipeline/cli/model_arguments.h"
 #include "pipeline/cli/notes.h"
+#include "pipeline/cli/option_values.h"
 #include "pipeline/cli/progress.h"
 #include "pipeline/engine/placement_file.h"
 #include "pipeline/flags/setting.h"
@@ -29,8 +30,8 @@ struct ReplayArguments {
   ModelArguments model;
   std::vector<std::string> policies{"evenkeel"};
   std::vector<std::size_t> redundant{0};
-  /// Empty: the modelled step decides.
-  std::vector<double> slack;
+  /// Absent: the modelled step decides.
+  std::vector<std::optional<double>> slack{std::nullopt};
   /// Empty: those of the cluster.
   std::vector<std::size_t> nodes;
   std::optional<std::filesystem::path> start;
@@ -133,9 +134,7 @@ std::vector<std::unique_ptr<Day>> days_of(const ReplayArguments& arguments) {
     cluster.nodes = nodes;
     ok_or_exit(cluster.validate());
     for (const std::size_t redundant : arguments.redundant) {
-      std::vector<std::optional<double>> slacks(arguments.slack.begin(), arguments.slack.end());
-      if (slacks.empty()) slacks.emplace_back();
-      for (const auto& slack : slacks) {
+      for (const auto& slack : arguments.slack) {
         days.push_back(std::make_unique<Day>(arguments, cluster, redundant, slack));
         days.back()->check_names();
       }
@@ -202,12 +201,19 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
               "Spare slots a layer, over all GPUs; several with commas replay the day with each")
       ->delimiter(',')
       ->capture_default_str();
-  add_setting(command, "--slack", arguments.slack,
-              "Largest accepted load above the best found, of plans on token paths, as a ratio; several with commas "
-              "replay the day with each; default: auto, the modelled step decides")
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--slack",
+          [&arguments](const std::vector<std::string>& texts) {
+            arguments.slack.clear();
+            for (const std::string& text : texts)
+              arguments.slack.push_back(value_or_exit(parse_slack("--slack", text)));
+          },
+          "Largest accepted load above the best found, of plans on token paths, as a ratio, or auto: the modelled step "
+          "decides; several with commas replay the day with each")
       ->delimiter(',')
-      ->check(CLI::Range(0.0, 1.0))
-      ->default_str("auto");
+      ->default_str("auto")
+      ->envname(environment_name(command, "--slack"));
   add_setting(command, "--sweep-nodes", arguments.nodes,
               "Nodes that the GPUs are spread over, with commas: the day is replayed with each")
       ->delimiter(',');

@@ -30,7 +30,7 @@ void ModelArguments::add_to(CLI::App& command) {
   add_choice(
       command, "--comm", asked_comm, comm_names(),
       "Which way tokens travel, where the trace has token paths: dispatch as in vLLM, SGLang and TensorRT-LLM, or "
-      "resident, on to the next layer's GPU; default: dispatch, and resident with --objective weighted");
+      "resident, on to the next layer's GPU; default: dispatch");
   add_setting(command, "--top-k", top_k,
               "Experts a token chooses, without --model and where the trace has loads only; modelled times need it")
       ->check(CLI::Range(std::size_t{1}, kTopKMax));
