@@ -143,25 +143,14 @@ std::vector<std::unique_ptr<Day>> days_of(const ReplayArguments& arguments) {
   return days;
 }
 
-void run(const ReplayArguments& arguments) {
-  check_sweeps(arguments);
-  const std::vector<std::unique_ptr<Day>> days = days_of(arguments);
-  RoutingProfile last_window;
-  Progress progress;
-  const auto& spec = arguments.model.spec;
-  WindowReader reader(arguments.input.experts ? arguments.input.experts
-                      : spec                  ? std::optional(spec->experts)
-                                              : std::nullopt,
-                      spec ? std::optional(spec->top_k) : arguments.model.top_k,
-                      [&](const RoutingProfile& window) -> Status {
-                        for (const auto& day : days) EVENKEEL_TRY_STATUS(day->serve(window, arguments.start));
-                        if (arguments.html.file) last_window = window;
-                        return {};
-                      });
-  arguments.input.read_into(reader, spec, progress);
-  progress.show("replaying");
-  ok_or_exit(reader.finish());
-  progress.show("");
+bool has_load(const RoutingProfile& window) {
+  return std::ranges::any_of(window.windows, [](const StageLoad& stage) {
+    return std::ranges::any_of(stage.load_tokens.cells(), [](std::uint64_t tokens) { return tokens > 0; });
+  });
+}
+
+void print_reading_notes(const WindowReader& reader, std::size_t empty_windows) {
+  if (empty_windows > 0) print_note(fmt::format("{} windows without any load are left out", empty_windows));
   if (reader.has_loads())
     print_note(
         "the recording is of loads: step times are of computing alone, the same for every --comm and number of nodes");
@@ -171,6 +160,34 @@ void run(const ReplayArguments& arguments) {
                     "as DeepSeek-V3 has; give --model or --top-k",
                     WindowReader::kTopKOtherwise));
   }
+}
+
+void run(const ReplayArguments& arguments) {
+  check_sweeps(arguments);
+  const std::vector<std::unique_ptr<Day>> days = days_of(arguments);
+  RoutingProfile last_window;
+  std::size_t empty_windows = 0;
+  Progress progress;
+  const auto& spec = arguments.model.spec;
+  WindowReader reader(arguments.input.experts ? arguments.input.experts
+                      : spec                  ? std::optional(spec->experts)
+                                              : std::nullopt,
+                      spec ? std::optional(spec->top_k) : arguments.model.top_k,
+                      [&](const RoutingProfile& window) -> Status {
+                        // A step of nothing takes no time, and would flatter every policy.
+                        if (!has_load(window)) {
+                          ++empty_windows;
+                          return {};
+                        }
+                        for (const auto& day : days) EVENKEEL_TRY_STATUS(day->serve(window, arguments.start));
+                        if (arguments.html.file) last_window = window;
+                        return {};
+                      });
+  arguments.input.read_into(reader, spec, progress);
+  progress.show("replaying");
+  ok_or_exit(reader.finish());
+  progress.show("");
+  print_reading_notes(reader, empty_windows);
   std::vector<ReplayedDay> replayed;
   for (const auto& day : days) replayed.push_back(std::move(*day).take());
   const PolicyOptions& policy = days.front()->options().policy;

@@ -101,16 +101,17 @@ bool NotRecorded::is_nothing_recorded() const {
 }
 
 Status NotRecorded::check_single_choices() const {
-  if (header_.top_k != 1 || header_.has_loads || !options_.model.empty() || tokens_ < 2) return {};
+  if (header_.top_k != 1 || header_.has_loads || knows_layers() || tokens_ < 2) return {};
   if (std::ranges::none_of(rounds_, &Round::varies)) return {};
   for (std::size_t round = 0; round < rounds_.size(); ++round) {
     if (rounds_[round].varies || !rounds_[round].only || rounds_[round].only == kNoExpert) continue;
     return invalid_input(
-        fmt::format("{}: row {} names expert {} for all {} tokens while others vary, as a row that was not recorded "
-                    "does, and with top-1 the two look alike; give the model, which says which rows are MoE layers, or "
-                    "-1 where nothing was recorded",
-                    files(), round, *rounds_[round].only, tokens_),
-        {"model"});
+        fmt::format(
+            "{}: row {} names expert {} for all {} tokens while others vary, as a row that was not recorded "
+            "does, and with top-1 the two look alike; give the model or the layer ids, which say which rows are MoE "
+            "layers, or -1 where nothing was recorded",
+            files(), round, *rounds_[round].only, tokens_),
+        {"model", "layer_ids"});
   }
   return {};
 }
@@ -118,7 +119,7 @@ Status NotRecorded::check_single_choices() const {
 std::string NotRecorded::files() const { return files_ > 1 ? fmt::format("{} and {} more", path_, files_ - 1) : path_; }
 
 std::string NotRecorded::rows_text() const {
-  const bool is_model_known = !options_.model.empty();
+  const bool is_model_known = knows_layers();
   std::vector<std::string> names;
   for (std::size_t round = 0; round < rounds_.size(); ++round) {
     if (rounds_[round].is_recorded || rounds_[round].unrecorded_tokens == 0) continue;

@@ -32,6 +32,8 @@ class NotRecorded {
   [[nodiscard]] bool find_unrecorded(std::span<const ExpertIndex> experts);
   void add_token(std::span<const ExpertIndex> token);
   void follow_single_choices(std::span<const ExpertIndex> experts);
+  /// Whether the options say which rows are MoE layers.
+  [[nodiscard]] bool knows_layers() const { return !options_.model.empty() || !options_.moe_layer_ids.empty(); }
   [[nodiscard]] bool is_nothing_recorded() const;
   [[nodiscard]] Status check_single_choices() const;
   [[nodiscard]] std::string rows_text() const;

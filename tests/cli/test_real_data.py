@@ -50,6 +50,21 @@ class RealData(CommandTest):
             self.assertLessEqual(row["in_sample"]["imbalance_mean"], imbalance)
             self.check_caps(row, slack)
 
+    def test_the_modelled_step_of_traffic_to_come_is_below_that_of_largest_first(self):
+        for trace, gpus in ((ESFT, 8), (ESFT, 16), (GPT_OSS, 8), (GPT_OSS, 16)):
+            rows = self.json_of("compare", trace, "--gpus", gpus, "--holdout", 0.5, "--holdout-seed", 1, "--work", 100_000_000, "--strategies",
+                                "lpt,eplb,evenkeel", "--json")["rows"]
+            lpt, eplb, ours = (row["held_out"]["step_time_seconds"] for row in rows)
+            print(f"{trace.parent.name} on {gpus} GPUs: {ours / min(lpt, eplb):.4f} of the better of LPT and EPLB")
+            self.assertLess(ours, min(lpt, eplb))
+
+    def test_six_workloads_in_a_row_are_followed_and_the_limit_on_moves_is_named(self):
+        files = sorted(DEEPSEEK.glob("*.json"))
+        common = ("replay", *files, "--gpus", 32, "--redundant", 32, "--top-k", 8, "--policy", "every:1", "--policy", "evenkeel", "--json")
+        free = {lane["policy"]: lane for lane in self.json_of(*common, "--max-moves", 1)["policies"]}
+        self.assertGreaterEqual(free["evenkeel"]["throughput"], free["every:1"]["throughput"])
+        self.assertRegex(self.json_of(*common)["reason"], r"limit of max-moves 0\.25 binds: within it .* with max-moves 1 it serves \d+\.\d+ % more")
+
     def test_mixtral_is_solved_to_the_optimum(self):
         optima = {(4, 1): 40.8689, (4, 2): 50.0708, (8, 1): 52.9090, (8, 2): 61.8655}
         for (gpus, nodes), optimum in optima.items():

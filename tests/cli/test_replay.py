@@ -33,6 +33,20 @@ class Replay(CommandTest):
         self.assertGreater(lanes["oracle"]["throughput"], lanes["evenkeel"]["throughput"])
         self.assertEqual(document["verdict"], "rebalance")
 
+    def test_a_window_without_load_is_no_free_step(self):
+        steps = [[[6, 2, 3, 5]], [[0, 0, 0, 0]], [[5, 3, 2, 6]]]
+        documents = []
+        for name, windows in (("with", steps), ("without", steps[::2])):
+            ids = [e for window in windows for expert, count in enumerate(window[0]) for e in [expert] * count]
+            starts = [0]
+            for window in windows:
+                starts.append(starts[-1] + sum(window[0]))
+            trace = harness.npz(self.folder / f"{name}.npz", ids=harness.npy("|i1", (len(ids), 1, 1), bytes(ids)),
+                                seq_start=harness.npy("<i8", (len(starts),), struct.pack(f"<{len(starts)}q", *starts)),
+                                window=harness.npy("<i4", (len(windows),), struct.pack(f"<{len(windows)}i", *range(len(windows)))))
+            documents.append(self.json_of("replay", trace, "--gpus", 2, "--policy", "every:1", "--json"))
+        self.assertEqual(documents[0]["policies"], documents[1]["policies"])
+
     def test_figures_follow_from_one_another(self):
         document = self.replay(DAY, "--policy", "every:5", "--steps-per-window", 10, "--batch-tokens", 4096)
         for lane in document["policies"]:
