@@ -203,6 +203,22 @@ void run(const ReplayArguments& arguments) {
   }
 }
 
+/// Adds --slack.
+void add_slacks(CLI::App& command, std::vector<std::optional<double>>& slacks) {
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--slack",
+          [&slacks](const std::vector<std::string>& texts) {
+            slacks.clear();
+            for (const std::string& text : texts) slacks.push_back(value_or_exit(parse_slack("--slack", text)));
+          },
+          "Largest accepted load above the best found, of plans on token paths, as a ratio, or auto: the modelled step "
+          "decides; several with commas replay the day with each")
+      ->delimiter(',')
+      ->default_str("auto")
+      ->envname(environment_name(command, "--slack"));
+}
+
 void add_options(CLI::App& command, ReplayArguments& arguments) {
   arguments.input.add_to(command);
   arguments.cluster.add_to(command);
@@ -218,19 +234,7 @@ void add_options(CLI::App& command, ReplayArguments& arguments) {
               "Spare slots a layer, over all GPUs; several with commas replay the day with each")
       ->delimiter(',')
       ->capture_default_str();
-  command
-      .add_option_function<std::vector<std::string>>(
-          "--slack",
-          [&arguments](const std::vector<std::string>& texts) {
-            arguments.slack.clear();
-            for (const std::string& text : texts)
-              arguments.slack.push_back(value_or_exit(parse_slack("--slack", text)));
-          },
-          "Largest accepted load above the best found, of plans on token paths, as a ratio, or auto: the modelled step "
-          "decides; several with commas replay the day with each")
-      ->delimiter(',')
-      ->default_str("auto")
-      ->envname(environment_name(command, "--slack"));
+  add_slacks(command, arguments.slack);
   add_setting(command, "--sweep-nodes", arguments.nodes,
               "Nodes that the GPUs are spread over, with commas: the day is replayed with each")
       ->delimiter(',');
