@@ -52,6 +52,16 @@ class Documents(unittest.TestCase):
                     ran += 1
         self.assertGreaterEqual(ran, 5)
 
+    def test_the_shown_table_is_of_this_version(self):
+        shown = (ROOT / "README.md").read_text()
+        command = f"{shlex.quote(str(BIN / 'evenkeel'))} compare tests/data/evenkeel-moe/day.npz --gpus 8 --holdout 0.5 --work 1000 " \
+                  "--strategies contiguous,eplb,evenkeel 2>/dev/null"
+        code, output = run_script(command)
+        self.assertEqual(code, 0, output)
+        lines = output.splitlines()
+        for line in (lines[0], lines[1], lines[3], lines[4], lines[-1]):
+            self.assertIn(line, shown, "README.md shows another version's output: run ./quickstart.sh and take its lines")
+
     def test_plain_blocks_hold_no_command_of_ours(self):
         for document in DOCUMENTS:
             for block in re.findall(r"^```\n(.*?)^```", document.read_text(), re.MULTILINE | re.DOTALL):
