@@ -54,7 +54,7 @@ class Documents(unittest.TestCase):
 
     def test_the_shown_table_is_of_this_version(self):
         shown = (ROOT / "README.md").read_text()
-        command = f"{shlex.quote(str(BIN / 'evenkeel'))} compare tests/data/evenkeel-moe/day.npz --gpus 8 --holdout 0.5 --work 1000 " \
+        command = f"{shlex.quote(str(BIN / 'evenkeel'))} compare tests/data/evenkeel-moe/day.npz --gpus 8 --holdout 0.5 --work 20000000 " \
                   "--strategies contiguous,eplb,evenkeel 2>/dev/null"
         code, output = run_script(command)
         self.assertEqual(code, 0, output)
