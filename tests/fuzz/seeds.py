@@ -114,7 +114,7 @@ SEEDS = {
     ],
     "layer-lines": [b'{"layer": 1, "counts": [1, 2]}\n{"layer": 3, "counts": [0, 4.0]}\n{"layer": 1, "counts": [1, 2]}\n{"layer": 3, "counts": [5, 6]}\n'],
     "torch-counts": [torch_pickle(Tensor("IntStorage", "0", 2, 4)), torch_pickle(Tensor("ByteStorage", "0", 4, 4))],
-    "torch-placement": [torch_pickle({"physical_to_logical_map": Tensor("ByteStorage", "0", 4, 6)})],
+    "torch-placement": [torch_pickle({"physical_to_logical_map": Tensor("ByteStorage", "0", 3, 6)})],
     "trtllm-statistics": [safetensors({"1_3": [1, 2, 3, 4], "1_4": [5, 6, 7, 8], "2_3": [9, 0, 1, 2], "2_4": [0, 0, 0, 1]}), safetensors({"7_0": [1, 0, 0, 0]})],
     "cluster": [b"gpus: 8\nnodes: 2\n", b"{gpus: 4, intra_node: {bandwidth_gb_per_s: 4.5e2, latency_us: 3}}\n",
                 b"name: a\ngpus: 4\nspeeds: [3x1, 0.5]\nslots: 9\n---\nname: b\ngpus: 2\nmemory_gb: [1, 2e1]\nlayers: 0-3\nstage: decode\n"],

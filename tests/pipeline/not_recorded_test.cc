@@ -75,7 +75,10 @@ TEST(NotRecorded, cannot_tell_a_top_1_layer_of_one_expert_without_the_model) {
   const auto status = reading.read({{3, 1, /**/ 3, 2}});
   ASSERT_FALSE(status);
   EXPECT_NE(status.error().message.find("row 0 names expert 3 for all 2 tokens"), std::string::npos);
-  EXPECT_EQ(status.error().fields, std::vector<std::string>{"model"});
+  EXPECT_EQ(status.error().fields, (std::vector<std::string>{"model", "layer_ids"}));
+  reading.options.moe_layer_ids = {0, 1};
+  EXPECT_TRUE(reading.read({{3, 1, /**/ 3, 2}}));
+  reading.options.moe_layer_ids.clear();
   reading.options.model = "m";
   EXPECT_TRUE(reading.read({{3, 1, /**/ 3, 2}}));
   EXPECT_FALSE(reading.read({{0, 0, /**/ 0, 0}}));
