@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "partition/foundation/check.h"
 #include "partition/foundation/parallel.h"
@@ -152,26 +153,6 @@ double resident_communication(const Instance& instance, const Assignment& assign
   }
   return static_cast<double>(instance.round_pairs) * (instance.gpu_gain + instance.node_gain) - kept;
 }
-
-/// Counts distinct parts, set after set, by remembering the last set that touched each.
-class DistinctParts {
- public:
-  explicit DistinctParts(std::size_t parts) : last_set_(parts, 0) {}
-  void begin_set() {
-    ++set_;
-    distinct_ = 0;
-  }
-  void touch(std::size_t part) {
-    if (last_set_[part] != set_) ++distinct_;
-    last_set_[part] = set_;
-  }
-  [[nodiscard]] std::size_t distinct() const { return distinct_; }
-
- private:
-  std::vector<std::size_t> last_set_;
-  std::size_t set_ = 0;
-  std::size_t distinct_ = 0;
-};
 
 }  // namespace
 
@@ -327,29 +308,34 @@ std::vector<std::int64_t> gpu_load_units(const Instance& instance, const Assignm
   return load;
 }
 
+TouchingTokens touching_tokens(const Instance& instance, std::size_t layer, std::span<const GpuIndex> gpu_of_item) {
+  const TokenSets& sets = instance.token_sets[layer];
+  TouchingTokens tokens{std::vector<std::int64_t>(instance.gpus, 0),
+                        std::vector<std::int64_t>(instance.nodes > 1 ? instance.nodes : 0, 0)};
+  // The set, counted from 1, that touched a part last.
+  std::vector<std::size_t> last_at_gpu(instance.gpus, 0), last_at_node(instance.nodes, 0);
+  for (std::size_t set = 0; set < sets.size(); ++set) {
+    for (const ExpertIndex item : sets.set(set)) {
+      if (item == kNoItem) break;
+      const std::size_t gpu = gpu_of_item[item];
+      if (std::exchange(last_at_gpu[gpu], set + 1) == set + 1) continue;
+      tokens.gpus[gpu] += sets.tokens[set];
+      const std::size_t node = instance.node_of(gpu);
+      if (instance.nodes == 1 || std::exchange(last_at_node[node], set + 1) == set + 1) continue;
+      tokens.nodes[node] += sets.tokens[set];
+    }
+  }
+  return tokens;
+}
+
 double layer_dispatch(const Instance& instance, std::size_t layer, std::span<const GpuIndex> gpu_of_item) {
   const TokenSets& sets = instance.token_sets[layer];
   if (sets.total_tokens == 0) return 0.0;
-  std::vector<GpuIndex> node_of_item(gpu_of_item.size());
-  std::ranges::transform(gpu_of_item, node_of_item.begin(),
-                         [&](GpuIndex gpu) { return static_cast<GpuIndex>(instance.node_of(gpu)); });
-  DistinctParts gpus(instance.gpus);
-  DistinctParts nodes(instance.nodes);
-  std::uint64_t gpu_tokens = 0;
-  std::uint64_t node_tokens = 0;
-  for (std::size_t set = 0; set < sets.size(); ++set) {
-    gpus.begin_set();
-    nodes.begin_set();
-    for (const ExpertIndex item : sets.set(set)) {
-      if (item == kNoItem) break;
-      gpus.touch(gpu_of_item[item]);
-      nodes.touch(node_of_item[item]);
-    }
-    gpu_tokens += gpus.distinct() * sets.tokens[set];
-    node_tokens += nodes.distinct() * sets.tokens[set];
-  }
-  const double touched =
-      instance.gpu_gain * static_cast<double>(gpu_tokens) + instance.node_gain * static_cast<double>(node_tokens);
+  const TouchingTokens tokens = touching_tokens(instance, layer, gpu_of_item);
+  const auto sum = [](const std::vector<std::int64_t>& of) {
+    return static_cast<double>(std::accumulate(of.begin(), of.end(), std::int64_t{0}));
+  };
+  const double touched = instance.gpu_gain * sum(tokens.gpus) + instance.node_gain * sum(tokens.nodes);
   return touched * static_cast<double>(sets.rounds) / static_cast<double>(sets.total_tokens);
 }
 

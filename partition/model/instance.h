@@ -147,6 +147,16 @@ void fit_windows(const RoutingProfile& profile, const Robust& robust, Instance& 
 /// in turn, where the metrics take the expected value.
 [[nodiscard]] double communication(const Instance& instance, const Assignment& assignment);
 
+/// Tokens of a layer's sets that have an item on each GPU [gpus] and, where there are several, on each node [nodes].
+struct TouchingTokens {
+  std::vector<std::int64_t> gpus;
+  std::vector<std::int64_t> nodes;
+};
+
+/// One pass over the layer's token sets, which it needs.
+[[nodiscard]] TouchingTokens touching_tokens(const Instance& instance, std::size_t layer,
+                                             std::span<const GpuIndex> gpu_of_item);
+
 /// One layer's part of dispatch communication. Needs token sets.
 [[nodiscard]] double layer_dispatch(const Instance& instance, std::size_t layer, std::span<const GpuIndex> gpu_of_item);
 

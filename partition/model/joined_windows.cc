@@ -50,7 +50,7 @@ JoinedWindows join_windows(RoutingProfile& profile) {
   std::vector<StageLoad>& windows = profile.windows;
   JoinedWindows done{windows.size(), windows.size()};
   const auto is_empty = [](const StageLoad& window) { return !is_loaded(window.load_tokens.cells()); };
-  if (!std::ranges::all_of(windows, is_empty)) std::erase_if(windows, is_empty);
+  if (!std::ranges::all_of(windows, is_empty)) done.before -= std::erase_if(windows, is_empty);
   while (windows.size() > 1) {
     const bool are_many = windows.size() > kFittedWindowsMax;
     done.differed = differ(windows);

@@ -9,6 +9,7 @@ namespace evenkeel {
 
 /// What became of a profile's windows.
 struct JoinedWindows {
+  /// Those with load.
   std::size_t before = 0;
   std::size_t after = 0;
   /// Whether those that are left differ by more than chance.

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "partition/foundation/budget.h"
 #include "partition/problem/load_goal.h"
 
 namespace evenkeel {
@@ -54,6 +55,15 @@ struct AnnealingPrices {
     return over * (excess + excess_squared * over);
   }
 };
+
+/// How many short annealings of one layer fit a slice. They end in arrangements that differ by more than a longer run
+/// gains, so many short ones are better: each of a fifth of a second, or so many work units, for 64 items.
+[[nodiscard]] inline std::size_t short_runs(const BudgetSlice& slice, std::size_t items, double units_of_64) {
+  constexpr double kSecondsOf64 = 0.2;
+  constexpr std::size_t kRunsMax = 32;
+  const double length = (slice.is_wall() ? kSecondsOf64 : units_of_64) * static_cast<double>(items) / 64.0;
+  return std::clamp(static_cast<std::size_t>(slice.remaining() / length), std::size_t{1}, kRunsMax);
+}
 
 /// -ln u for uniform u, looked up: a rise in cost passes where it is below temperature x this.
 class MetropolisTable {

@@ -17,10 +17,7 @@ namespace {
 
 /// Measured at 24 x 32, 26 x 64 and 48 x 128. Caps are felt from the start: a layer has few arrangements within them.
 constexpr AnnealingRange kDispatchRange{.hot = 0.45, .cold = 0.05, .soft = 0.3, .stiff = 500.0};
-/// Runs end in arrangements that differ by more than a longer run gains: many short ones, each of so much for 64 items.
-constexpr double kRunSeconds = 0.2;
 constexpr double kRunUnits = 3e6;
-constexpr std::size_t kRunsMax = 32;
 /// Share of a layer's time for the descent after the annealing.
 constexpr double kAnnealingShare = 0.97;
 
@@ -63,11 +60,6 @@ double typical_change(const DispatchLayer& layer, std::uint64_t seed) {
     if (layer.gpu_of(i) != layer.gpu_of(j)) sum += std::abs(layer.swap_gain(i, j));
   }
   return sum / kSamples;
-}
-
-std::size_t runs_in(const BudgetSlice& slice, const Instance& instance) {
-  const double length = (slice.is_wall() ? kRunSeconds : kRunUnits) * static_cast<double>(instance.items()) / 64.0;
-  return std::clamp(static_cast<std::size_t>(slice.remaining() / length), std::size_t{1}, kRunsMax);
 }
 
 /// Prices of load beyond the cap, all windows added up.
@@ -175,7 +167,7 @@ Assignment anneal_dispatch(const Instance& instance, const Assignment& start, co
     const LayerCap cap{instance, layer, goal};
     double least = layer_dispatch(instance, layer, start[layer]);
     Random random(seed, layer);
-    const std::size_t runs = runs_in(part, instance);
+    const std::size_t runs = short_runs(part, instance.items(), kRunUnits);
     for (std::size_t run = 0; run < runs && !part.exhausted(); ++run) {
       BudgetSlice slice_of_run = part.part(run, runs, 1);
       DispatchLayer candidate(instance, layer, start[layer]);

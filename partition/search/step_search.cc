@@ -6,7 +6,6 @@
 #include <numeric>
 #include <span>
 #include <tuple>
-#include <utility>
 #include <vector>
 
 #include "partition/foundation/parallel.h"
@@ -25,9 +24,7 @@ constexpr double kColdEnd = 0.005;
 constexpr double kBlunt = 40;
 constexpr double kSharp = 150;
 constexpr std::size_t kLevels = 24;
-constexpr double kStepRunSeconds = 0.2;
 constexpr double kStepRunUnits = 2e6;
-constexpr std::size_t kStepRunsMax = 32;
 
 /// What a proposal does.
 struct Proposal {
@@ -117,33 +114,6 @@ double typical_step_change(const SmoothLayer& layer, const DispatchLayer& dispat
   return sum / kPairs;
 }
 
-/// Tokens that touch each GPU [gpus] and, where there are several, each node [nodes].
-struct Touching {
-  std::vector<std::int64_t> gpus;
-  std::vector<std::int64_t> nodes;
-};
-
-/// One pass over the sets: a DispatchLayer has tables that a look at one arrangement does not need.
-Touching touching(const Instance& instance, std::size_t layer, std::span<const GpuIndex> gpu_of_item) {
-  const TokenSets& sets = instance.token_sets[layer];
-  Touching tokens{std::vector<std::int64_t>(instance.gpus, 0),
-                  std::vector<std::int64_t>(instance.nodes > 1 ? instance.nodes : 0, 0)};
-  // The set, counted from 1, that touched a part last.
-  std::vector<std::size_t> last_at_gpu(instance.gpus, 0), last_at_node(instance.nodes, 0);
-  for (std::size_t set = 0; set < sets.size(); ++set) {
-    for (const ExpertIndex item : sets.set(set)) {
-      if (item == kNoItem) break;
-      const std::size_t gpu = gpu_of_item[item];
-      if (std::exchange(last_at_gpu[gpu], set + 1) == set + 1) continue;
-      tokens.gpus[gpu] += sets.tokens[set];
-      const std::size_t node = instance.node_of(gpu);
-      if (instance.nodes == 1 || std::exchange(last_at_node[node], set + 1) == set + 1) continue;
-      tokens.nodes[node] += sets.tokens[set];
-    }
-  }
-  return tokens;
-}
-
 double seconds_of(const Instance& instance, const StepGoal& goal, std::size_t layer,
                   std::span<const GpuIndex> gpu_of_item, std::span<const std::int64_t> tokens_of_gpu,
                   std::span<const std::int64_t> tokens_of_node) {
@@ -201,17 +171,11 @@ void anneal_layer(const Instance& instance, const StepGoal& goal, std::size_t la
   }
 }
 
-std::size_t step_runs_in(const BudgetSlice& slice, const Instance& instance) {
-  const double length =
-      (slice.is_wall() ? kStepRunSeconds : kStepRunUnits) * static_cast<double>(instance.items()) / 64.0;
-  return std::clamp(static_cast<std::size_t>(slice.remaining() / length), std::size_t{1}, kStepRunsMax);
-}
-
 }  // namespace
 
 double layer_seconds(const Instance& instance, const StepGoal& goal, std::size_t layer,
                      std::span<const GpuIndex> gpu_of_item) {
-  const Touching tokens = touching(instance, layer, gpu_of_item);
+  const TouchingTokens tokens = touching_tokens(instance, layer, gpu_of_item);
   return seconds_of(instance, goal, layer, gpu_of_item, tokens.gpus, tokens.nodes);
 }
 
@@ -239,7 +203,7 @@ Assignment anneal_step(const Instance& instance, const StepGoal& goal, const Ass
     if (part.exhausted()) return;
     double least = layer_seconds(instance, goal, layer, start[layer]);
     Random random(seed, layer);
-    const std::size_t runs = step_runs_in(part, instance);
+    const std::size_t runs = short_runs(part, instance.items(), kStepRunUnits);
     for (std::size_t run = 0; run < runs && !part.exhausted(); ++run) {
       BudgetSlice slice_of_run = part.part(run, runs, 1);
       DispatchLayer candidate(instance, layer, start[layer]);
