@@ -39,7 +39,7 @@ def splits(trace, gpus, budget):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--work", type=int, default=300_000_000, help="work units a strategy; the default takes some ten seconds on two cores")
+    parser.add_argument("--work", type=int, default=300_000_000, help="work units a strategy; the default takes three to four seconds on two cores")
     budget = ("--work", parser.parse_args().work)
     require_evenkeel()
     columns = ("lpt", "eplb", *SLACKS)
